@@ -1,0 +1,164 @@
+{#- How DuckDB keeps the promises of engine.yml. The session's TimeZone is UTC (profiles.yml). #}
+
+{% macro duckdb__at_time_zone(local_timestamp, zone) -%}
+    cast(({{ local_timestamp }}) at time zone {{ zone }} as timestamp)
+{%- endmacro %}
+
+{% macro duckdb__local_date(utc_timestamp, zone) -%}
+    {%- if zone == 'UTC' -%}
+        cast({{ utc_timestamp }} as date)
+    {%- else -%}
+        cast((({{ utc_timestamp }}) at time zone 'UTC') at time zone '{{ zone }}' as date)
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro duckdb__timestamp_from_micros(micros) -%}
+    try(make_timestamp({{ micros }}))
+{%- endmacro %}
+
+{% macro duckdb__micros_from_timestamp(utc_timestamp) -%}
+    epoch_us({{ utc_timestamp }})
+{%- endmacro %}
+
+{% macro duckdb__parse_timestamp(text, zone) -%}
+    {#- numbers: 11 digits before the point are seconds until the year 5138, 14 are milli-, 17 microseconds -#}
+    case
+        when regexp_full_match(trim({{ text }}), '-?\d{1,11}(\.\d+)?')
+            then try_cast(to_timestamp(try_cast(trim({{ text }}) as decimal(27, 6))) as timestamp)
+        when regexp_full_match(trim({{ text }}), '-?\d{12,14}(\.\d+)?')
+            then try(make_timestamp(
+                cast(try_cast(trim({{ text }}) as decimal(27, 6)) * 1000 as bigint)
+            ))
+        when regexp_full_match(trim({{ text }}), '-?\d{15,17}')
+            then try(make_timestamp(try_cast(trim({{ text }}) as bigint)))
+        when regexp_full_match(trim({{ text }}), '-?\d{18,19}')
+            then try(make_timestamp(try_cast(trim({{ text }}) as bigint) // 1000))
+        when regexp_full_match(trim({{ text }}), '\d{4,5}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d([.,]\d+)?)?)?')
+            then
+                cast(
+                    try_cast(replace(upper(trim({{ text }})), ',', '.') as timestamp)
+                    at time zone {{ zone }} as timestamp
+                )
+        when
+            regexp_full_match(
+                trim({{ text }}),
+                '\d{4,5}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d+)?)? ?([Zz]|UTC|GMT|[+-]\d\d(:?\d\d)?)'
+            )
+            then
+                cast(
+                    try_cast(
+                        regexp_replace(
+                            regexp_replace(replace(upper(trim({{ text }})), ',', '.'), ' ?(UTC|GMT|Z)$', 'Z'),
+                            ' ([+-]\d\d(:?\d\d)?)$', '\1'
+                        ) as timestamptz
+                    ) as timestamp
+                )
+        when regexp_matches({{ text }}, '^[A-Z][a-z]{2}, ')
+            then
+                cast(
+                    try_strptime(
+                        regexp_replace(trim({{ text }}), '(GMT|UTC)$', '+0000'),
+                        '%a, %d %b %Y %H:%M:%S %z'
+                    ) as timestamp
+                )
+    end
+{%- endmacro %}
+
+{% macro duckdb__parse_log_timestamp(text) -%}
+    cast(try_strptime({{ text }}, '%d/%b/%Y:%H:%M:%S %z') as timestamp)
+{%- endmacro %}
+
+{% macro duckdb__matches(text, pattern) -%}
+    regexp_matches({{ text }}, {{ pattern }})
+{%- endmacro %}
+
+{% macro duckdb__extract_match(text, pattern, group_number) -%}
+    nullif(regexp_extract({{ text }}, {{ pattern }}, {{ group_number }}), '')
+{%- endmacro %}
+
+{% macro duckdb__url_decoded(text) -%}
+    try(url_decode(replace({{ text }}, '+', ' ')))
+{%- endmacro %}
+
+{% macro duckdb__is_json(text) -%}
+    json_valid({{ text }})
+{%- endmacro %}
+
+{% macro duckdb__json_text(json, path) -%}
+    json_extract_string({{ json }}, '{{ path }}')
+{%- endmacro %}
+
+{% macro duckdb__json_elements(json, path) -%}
+    cast(json_extract({{ json }}, '{{ path }}') as json[])
+{%- endmacro %}
+
+{% macro duckdb__json_from(pairs) -%}
+    json_object(
+        {%- for key, value in pairs.items() %}
+        '{{ key }}', {{ value }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+{% macro duckdb__json_of_row(relation) -%}
+    to_json({{ relation }})
+{%- endmacro %}
+
+{% macro duckdb__json_of(value) -%}
+    to_json({{ value }})
+{%- endmacro %}
+
+{% macro duckdb__keys_of(keyed_list) -%}
+    list_transform({{ keyed_list }}, lambda entry: entry."key")
+{%- endmacro %}
+
+{% macro duckdb__value_of_key(keyed_list, keys, key) -%}
+    {{ keyed_list }}[list_position({{ keys }}, '{{ key }}')]."value"
+{%- endmacro %}
+
+{% macro duckdb__json_of_keyed_list(keyed_list, keys) -%}
+    {#- a map may hold a key once: of a repeated key the first entry counts, as in value_of_key -#}
+    to_json(
+        map_from_entries(
+            list_transform(
+                list_filter(
+                    {{ keyed_list }},
+                    lambda entry, position: list_position({{ keys }}, entry."key") = position
+                ),
+                lambda entry: {
+                    'k': entry."key",
+                    'v': coalesce(
+                        to_json(entry."value".string_value),
+                        to_json(entry."value".int_value),
+                        to_json(entry."value".float_value),
+                        to_json(entry."value".double_value)
+                    )
+                }
+            )
+        )
+    )
+{%- endmacro %}
+
+{% macro duckdb__json_elements_with_prefix(json, path, field, prefix) -%}
+    list_filter(
+        cast(json_extract({{ json }}, '{{ path }}') as json[]),
+        lambda entry: starts_with(json_extract_string(entry, '{{ field }}'), '{{ prefix }}')
+    )
+{%- endmacro %}
+
+{% macro duckdb__elements_with_position(list) -%}
+    unnest({{ list }}) as element, generate_subscripts({{ list }}, 1) as element_position
+{%- endmacro %}
+
+{% macro duckdb__first_element(list) -%}
+    {{ list }}[1]
+{%- endmacro %}
+
+{% macro duckdb__left_join_next(relation, alias, equal_on, earlier, later) -%}
+    asof left join {{ relation }} as {{ alias }}
+        on {{ equal_on }} and {{ earlier }} < {{ later }}
+{%- endmacro %}
+
+{% macro duckdb__list_in_order(value, order_by) -%}
+    list({{ value }} order by {{ order_by }})
+{%- endmacro %}

@@ -1,0 +1,97 @@
+{#- The names that models may use for what engines spell differently. Promises: engine.yml. #}
+
+{% macro at_time_zone(local_timestamp, zone) -%}
+    {{ return(adapter.dispatch('at_time_zone', 'clickstream')(local_timestamp, zone)) }}
+{%- endmacro %}
+
+{% macro local_date(utc_timestamp, zone) -%}
+    {{ return(adapter.dispatch('local_date', 'clickstream')(utc_timestamp, zone)) }}
+{%- endmacro %}
+
+{% macro timestamp_from_micros(micros) -%}
+    {{ return(adapter.dispatch('timestamp_from_micros', 'clickstream')(micros)) }}
+{%- endmacro %}
+
+{% macro micros_from_timestamp(utc_timestamp) -%}
+    {{ return(adapter.dispatch('micros_from_timestamp', 'clickstream')(utc_timestamp)) }}
+{%- endmacro %}
+
+{% macro parse_timestamp(text, zone) -%}
+    {{ return(adapter.dispatch('parse_timestamp', 'clickstream')(text, zone)) }}
+{%- endmacro %}
+
+{% macro parse_log_timestamp(text) -%}
+    {{ return(adapter.dispatch('parse_log_timestamp', 'clickstream')(text)) }}
+{%- endmacro %}
+
+{% macro matches(text, pattern) -%}
+    {{ return(adapter.dispatch('matches', 'clickstream')(text, pattern)) }}
+{%- endmacro %}
+
+{% macro extract_match(text, pattern, group_number=1) -%}
+    {{ return(adapter.dispatch('extract_match', 'clickstream')(text, pattern, group_number)) }}
+{%- endmacro %}
+
+{% macro url_decoded(text) -%}
+    {{ return(adapter.dispatch('url_decoded', 'clickstream')(text)) }}
+{%- endmacro %}
+
+{% macro is_json(text) -%}
+    {{ return(adapter.dispatch('is_json', 'clickstream')(text)) }}
+{%- endmacro %}
+
+{% macro json_text(json, path) -%}
+    {{ return(adapter.dispatch('json_text', 'clickstream')(json, path)) }}
+{%- endmacro %}
+
+{% macro json_elements(json, path='$') -%}
+    {{ return(adapter.dispatch('json_elements', 'clickstream')(json, path)) }}
+{%- endmacro %}
+
+{% macro json_from(pairs) -%}
+    {{ return(adapter.dispatch('json_from', 'clickstream')(pairs)) }}
+{%- endmacro %}
+
+{% macro json_of_row(relation) -%}
+    {{ return(adapter.dispatch('json_of_row', 'clickstream')(relation)) }}
+{%- endmacro %}
+
+{% macro json_of(value) -%}
+    {{ return(adapter.dispatch('json_of', 'clickstream')(value)) }}
+{%- endmacro %}
+
+{% macro keys_of(keyed_list) -%}
+    {{ return(adapter.dispatch('keys_of', 'clickstream')(keyed_list)) }}
+{%- endmacro %}
+
+{% macro value_of_key(keyed_list, keys, key) -%}
+    {{ return(adapter.dispatch('value_of_key', 'clickstream')(keyed_list, keys, key)) }}
+{%- endmacro %}
+
+{% macro json_of_keyed_list(keyed_list, keys) -%}
+    {{ return(adapter.dispatch('json_of_keyed_list', 'clickstream')(keyed_list, keys)) }}
+{%- endmacro %}
+
+{% macro json_elements_with_prefix(json, path, field, prefix) -%}
+    {{ return(
+        adapter.dispatch('json_elements_with_prefix', 'clickstream')(json, path, field, prefix)
+    ) }}
+{%- endmacro %}
+
+{% macro elements_with_position(list) -%}
+    {{ return(adapter.dispatch('elements_with_position', 'clickstream')(list)) }}
+{%- endmacro %}
+
+{% macro first_element(list) -%}
+    {{ return(adapter.dispatch('first_element', 'clickstream')(list)) }}
+{%- endmacro %}
+
+{% macro left_join_next(relation, alias, equal_on, earlier, later) -%}
+    {{ return(
+        adapter.dispatch('left_join_next', 'clickstream')(relation, alias, equal_on, earlier, later)
+    ) }}
+{%- endmacro %}
+
+{% macro list_in_order(value, order_by) -%}
+    {{ return(adapter.dispatch('list_in_order', 'clickstream')(value, order_by)) }}
+{%- endmacro %}

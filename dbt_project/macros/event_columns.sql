@@ -1,0 +1,25 @@
+{#- The event contract: what every stg_<kind>__events delivers, and what all after it may rely on. #}
+{% macro event_columns() %}
+    {{ return([
+        'event_id', 'source_name', 'source_kind', 'source_event_name',
+        'occurred_at', 'occurred_at_text', 'received_at', 'loaded_at', 'event_order',
+        'device_id', 'user_id', 'tracker_session_id',
+        'platform', 'page_url', 'page_title', 'page_view_id', 'referrer_url',
+        'utm_source', 'utm_medium', 'utm_campaign', 'utm_term', 'utm_content',
+        'click_id', 'click_id_type',
+        'user_agent', 'device_category', 'browser', 'operating_system', 'language',
+        'country', 'region', 'city', 'consent_analytics', 'consent_ads',
+        'order_id', 'revenue', 'currency', 'item_id', 'engaged_seconds', 'scroll_percent',
+        'properties', 'rejection_reason', 'record', 'file_id', 'row_number',
+    ]) }}
+{% endmacro %}
+
+{#- The source kinds: adding one here brings its staging models into the union. #}
+{% macro source_kinds() %}
+    {{ return(['access_log', 'ga4', 'generic', 'snowplow']) }}
+{% endmacro %}
+
+{#- The kinds that deliver the items of carts and orders as rows: stg_<kind>__event_items. #}
+{% macro source_kinds_with_items() %}
+    {{ return(['ga4', 'generic', 'snowplow']) }}
+{% endmacro %}

@@ -1,0 +1,15 @@
+{#- Whether `host` is `domain` or lies below it: whole labels only, so notgoogle.com is not google.com. #}
+{% macro is_host_or_subdomain(host, domain) -%}
+    ({{ host }} = {{ domain }} or {{ host }} like '%.' || {{ domain }})
+{%- endmacro %}
+
+{#- Whether `host` is one of the source's own hosts (comma separated) or lies below one. #}
+{% macro is_own_host(host, own_hosts) -%}
+    coalesce(
+        {{ matches(
+            "lower(" ~ host ~ ")",
+            "'(^|\\.)(' || replace(replace(replace(" ~ own_hosts ~ ", ' ', ''), '.', '\\.'), ',', '|') || ')$'"
+        ) }},
+        false
+    )
+{%- endmacro %}

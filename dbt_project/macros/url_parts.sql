@@ -1,0 +1,19 @@
+{#- Parts of an address, which may also be a path alone (access logs). Null where absent. #}
+{% macro url_host(url) -%}
+    lower({{ extract_match(url, "'^[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:]+)'") }})
+{%- endmacro %}
+
+{% macro url_path(url) -%}
+    coalesce(
+        {{ extract_match(url, "'^(?:[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*)?(/[^?#]*)'") }},
+        case when {{ url }} is not null then '/' end
+    )
+{%- endmacro %}
+
+{#- The decoded value of a query parameter; the name must stand alone: `source` is not `utm_source`. #}
+{% macro url_parameter(url, name) -%}
+    case
+        when contains({{ url }}, '{{ name }}=')
+            then {{ url_decoded(extract_match(url, "'[?&]" ~ name ~ "=([^&#]*)'")) }}
+    end
+{%- endmacro %}

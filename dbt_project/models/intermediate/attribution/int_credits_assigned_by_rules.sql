@@ -1,0 +1,138 @@
+{%- set position_weights = var('attribution_position_weights') -%}
+with
+
+touches as (
+
+    select
+        *,
+        -- direct touches are set aside only when the path has something else to credit
+        max(case when channel != 'Direct' then touch_position end) over (
+            partition by conversion_id
+        ) as last_non_direct_position,
+        min(age_micros) over (partition by conversion_id) as least_age_micros
+    from {{ ref('int_touches_found') }}
+
+),
+
+attribution_models as (
+
+    select * from {{ ref('attribution_models') }}
+
+),
+
+weighed as (
+
+    select
+        touches.*,
+        attribution_models.model,
+        cast(
+            case attribution_models.weighting
+                when 'first'
+                    then case when touches.touch_position = 1 then 1 else 0 end
+                when 'last'
+                    then case when touches.touch_position = touches.touch_count then 1 else 0 end
+                when 'last_non_direct'
+                    then
+                        case
+                            when
+                                touches.touch_position
+                                = coalesce(touches.last_non_direct_position, touches.touch_count)
+                                then 1
+                            else 0
+                        end
+                when 'linear' then 1
+                when 'position'
+                    then
+                        case
+                            when touches.touch_count = 1 then 1
+                            -- two touches: the two ends share all, in their own proportion
+                            when touches.touch_position = 1 then {{ position_weights[0] }}
+                            when touches.touch_position = touches.touch_count
+                                then {{ position_weights[2] }}
+                            else {{ position_weights[1] }} / (touches.touch_count - 2.0)
+                        end
+                when 'time_decay'
+                    -- measured from the newest touch, so that the weights cannot all vanish
+                    then
+                        power(
+                            0.5,
+                            (touches.age_micros - touches.least_age_micros)
+                            / ({{ var('attribution_half_life_days') }} * 86400000000.0)
+                        )
+            end as decimal(18, 12)
+        ) as weight
+    from touches
+    cross join attribution_models
+
+),
+
+shared as (
+
+    select
+        *,
+        -- rounded shares; what rounding leaves goes to one touch, so that the sum is exactly 1
+        cast(
+            weight / sum(weight) over (partition by conversion_id, model) as decimal(18, 9)
+        ) as share,
+        row_number() over (
+            partition by conversion_id, model order by weight desc, touch_position desc
+        ) as rounding_order
+    from weighed
+
+),
+
+credited as (
+
+    select
+        *,
+        case
+            when rounding_order = 1
+                then cast(
+                    share + 1 - sum(share) over (partition by conversion_id, model)
+                    as decimal(18, 9)
+                )
+            else share
+        end as credit
+    from shared
+
+),
+
+valued as (
+
+    select
+        *,
+        cast(
+            round(cast(value_reporting as decimal(28, 4)) * cast(credit as decimal(10, 9)), 4)
+            as decimal(18, 4)
+        ) as rounded_value
+    from credited
+
+)
+
+select
+    conversion_id,
+    conversion_name,
+    person_id,
+    source_name,
+    converted_at,
+    conversion_date,
+    session_id,
+    channel,
+    traffic_source,
+    traffic_medium,
+    traffic_campaign,
+    touched_at,
+    touch_position,
+    touch_count,
+    model,
+    credit,
+    case
+        when rounding_order = 1
+            then cast(
+                rounded_value + value_reporting
+                - sum(rounded_value) over (partition by conversion_id, model)
+                as decimal(18, 4)
+            )
+        else rounded_value
+    end as credited_value
+from valued

@@ -1,0 +1,70 @@
+-- the touches of a conversion: the person's own human sessions that began at or before it, within
+-- the look-back
+with
+
+conversions as (
+
+    select * from {{ ref('int_conversions_identified') }}
+    where not is_bot
+
+),
+
+sessions as (
+
+    select * from {{ ref('int_sessions_identified') }}
+    where not is_bot
+
+),
+
+touches as (
+
+    select
+        conversions.conversion_id,
+        sessions.session_id,
+        sessions.channel,
+        sessions.traffic_source,
+        sessions.traffic_medium,
+        sessions.traffic_campaign,
+        sessions.started_at as touched_at,
+        {{ micros_between('sessions.started_at', 'conversions.converted_at') }} as age_micros
+    from conversions
+    inner join sessions
+        on
+            conversions.person_id = sessions.person_id
+            and sessions.started_at <= conversions.converted_at
+    where
+        {{ micros_between('sessions.started_at', 'conversions.converted_at') }}
+        <= cast({{ var('attribution_lookback_days') }} as bigint) * 86400000000
+
+),
+
+found as (
+
+    select
+        conversions.conversion_id,
+        conversions.conversion_name,
+        conversions.person_id,
+        conversions.source_name,
+        conversions.converted_at,
+        conversions.conversion_date,
+        conversions.value_reporting,
+        touches.session_id,
+        -- a conversion without a touch is credited whole, to nobody: credited = converted
+        coalesce(touches.channel, 'Unattributed') as channel,
+        touches.traffic_source,
+        touches.traffic_medium,
+        touches.traffic_campaign,
+        touches.touched_at,
+        coalesce(touches.age_micros, 0) as age_micros
+    from conversions
+    left join touches on conversions.conversion_id = touches.conversion_id
+
+)
+
+select
+    *,
+    row_number() over (
+        partition by conversion_id order by touched_at, session_id
+    ) as touch_position,
+    count(*) over (partition by conversion_id) as touch_count
+from found

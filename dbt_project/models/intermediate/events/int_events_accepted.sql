@@ -1,0 +1,3 @@
+select *
+from {{ ref('int_events_sessionized') }}
+where verdict = 'accepted'

@@ -1,0 +1,20 @@
+select
+    funnel_entrant_id,
+    funnel,
+    scope,
+    window_hours,
+    person_id,
+    session_id,
+    source_name,
+    channel,
+    device_category,
+    entry_date,
+    entry_number,
+    entered_at,
+    furthest_step,
+    step_times,
+    step_count,
+    is_converted,
+    converted_at,
+    is_window_complete
+from {{ ref('int_funnel_entrants_advanced') }}

@@ -1,0 +1,22 @@
+select
+    event_id,
+    source_name,
+    session_id,
+    person_id,
+    device_id,
+    occurred_at,
+    event_date,
+    page_view_id,
+    page_url,
+    page_host,
+    page_path,
+    page_title,
+    referrer_url,
+    referrer_host,
+    is_bot,
+    view_number,
+    is_entrance,
+    is_exit,
+    engaged_seconds,
+    scroll_percent
+from {{ ref('int_page_views_identified') }}

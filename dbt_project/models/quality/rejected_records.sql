@@ -1,0 +1,59 @@
+-- what could not be read (found by the loader) and what could not be true (found by the models)
+with
+
+unreadable as (
+
+    select * from {{ ref('stg_loader__rejected_records') }}
+
+),
+
+judged as (
+
+    select * from {{ ref('int_events_sessionized') }}
+    where verdict = 'rejected'
+
+),
+
+repeats as (
+
+    select * from {{ ref('int_events_repeated') }}
+    where not is_same_content
+
+)
+
+select
+    file_id,
+    source_name,
+    row_number,
+    reason,
+    detail,
+    record_text,
+    record_base64,
+    rejected_at
+from unreadable
+
+union all
+
+select
+    file_id,
+    source_name,
+    row_number,
+    rejection_reason as reason,
+    cast(null as varchar) as detail,
+    cast(rejected_record as varchar) as record_text,
+    cast(null as varchar) as record_base64,
+    loaded_at as rejected_at
+from judged
+
+union all
+
+select
+    file_id,
+    source_name,
+    row_number,
+    'event_id_conflict' as reason,
+    'the accepted record is row ' || accepted_row_number || ' of file ' || accepted_file_id as detail,
+    cast(null as varchar) as record_text,
+    cast(null as varchar) as record_base64,
+    loaded_at as rejected_at
+from repeats

@@ -1,0 +1,163 @@
+with
+
+source as (
+
+    select
+        *,
+        {{ keys_of('event_params') }} as param_keys
+    from {{ source('raw', 'ga4_events') }}
+
+),
+
+with_params as (
+
+    select
+        *,
+        {{ value_of_key('event_params', 'param_keys', 'page_location') }}.string_value
+            as page_location,
+        {{ value_of_key('event_params', 'param_keys', 'page_title') }}.string_value as page_title,
+        {{ value_of_key('event_params', 'param_keys', 'page_referrer') }}.string_value
+            as page_referrer,
+        {{ value_of_key('event_params', 'param_keys', 'ga_session_id') }} as ga_session_id,
+        {{ value_of_key('event_params', 'param_keys', 'source') }}.string_value as param_source,
+        {{ value_of_key('event_params', 'param_keys', 'medium') }}.string_value as param_medium,
+        {{ value_of_key('event_params', 'param_keys', 'campaign') }}.string_value
+            as param_campaign,
+        {{ value_of_key('event_params', 'param_keys', 'term') }}.string_value as param_term,
+        {{ value_of_key('event_params', 'param_keys', 'content') }}.string_value as param_content,
+        {{ value_of_key('event_params', 'param_keys', 'gclid') }}.string_value as param_gclid,
+        {{ value_of_key('event_params', 'param_keys', 'currency') }}.string_value as param_currency,
+        {{ value_of_key('event_params', 'param_keys', 'engagement_time_msec') }} as engagement_time,
+        {{ value_of_key('event_params', 'param_keys', 'percent_scrolled') }} as percent_scrolled
+    from source
+
+),
+
+renamed as (
+
+    select
+        ---------- ids
+        -- GA4 has no event id: the record's own content is its identity, parameters in any order
+        {{ stable_id([
+            '_source_name', 'user_pseudo_id', 'event_timestamp', 'event_name',
+            'event_bundle_sequence_id', 'batch_page_id', 'batch_ordering_id', 'batch_event_index',
+            json_of('list_sort(event_params)'), json_of('items'),
+        ]) }} as event_id,
+        _source_name as source_name,
+        'ga4' as source_kind,
+        {{ not_blank('user_pseudo_id') }} as device_id,
+        {{ not_blank('user_id') }} as user_id,
+        coalesce(cast(ga_session_id.int_value as varchar), ga_session_id.string_value)
+            as tracker_session_id,
+        cast(null as varchar) as page_view_id,
+        nullif({{ not_blank('ecommerce.transaction_id') }}, '(not set)') as order_id,
+        cast(null as varchar) as item_id,
+        _file_id as file_id,
+        _row_number as row_number,
+
+        ---------- strings
+        {{ not_blank('event_name') }} as source_event_name,
+        lower({{ not_blank('platform') }}) as platform,
+        {{ not_blank('page_location') }} as page_url,
+        {{ not_blank('page_title') }} as page_title,
+        {{ not_blank('page_referrer') }} as referrer_url,
+        -- the vendor writes the absence of a campaign as words in brackets
+        nullif(nullif(
+            coalesce(
+                {{ not_blank('collected_traffic_source.manual_source') }},
+                {{ not_blank('param_source') }}
+            ), '(direct)'), '(not set)') as utm_source,
+        nullif(nullif(
+            coalesce(
+                {{ not_blank('collected_traffic_source.manual_medium') }},
+                {{ not_blank('param_medium') }}
+            ), '(none)'), '(not set)') as utm_medium,
+        nullif(nullif(
+            coalesce(
+                {{ not_blank('collected_traffic_source.manual_campaign_name') }},
+                {{ not_blank('param_campaign') }}
+            ), '(direct)'), '(not set)') as utm_campaign,
+        coalesce(
+            {{ not_blank('collected_traffic_source.manual_term') }}, {{ not_blank('param_term') }}
+        ) as utm_term,
+        coalesce(
+            {{ not_blank('collected_traffic_source.manual_content') }},
+            {{ not_blank('param_content') }}
+        ) as utm_content,
+        coalesce(
+            {{ not_blank('collected_traffic_source.gclid') }},
+            {{ not_blank('param_gclid') }},
+            {{ not_blank('collected_traffic_source.dclid') }},
+            {{ not_blank('collected_traffic_source.srsltid') }}
+        ) as click_id,
+        case
+            when
+                coalesce(
+                    {{ not_blank('collected_traffic_source.gclid') }}, {{ not_blank('param_gclid') }}
+                ) is not null then 'gclid'
+            when {{ not_blank('collected_traffic_source.dclid') }} is not null then 'dclid'
+            when {{ not_blank('collected_traffic_source.srsltid') }} is not null then 'srsltid'
+        end as click_id_type,
+        cast(null as varchar) as user_agent,
+        {{ not_blank('device.category') }} as device_category,
+        {{ not_blank('coalesce(device.web_info.browser, device.browser)') }} as browser,
+        {{ not_blank('device.operating_system') }} as operating_system,
+        {{ not_blank('device."language"') }} as language,
+        {{ not_blank('geo.country') }} as country,
+        {{ not_blank('geo.region') }} as region,
+        {{ not_blank('geo.city') }} as city,
+        lower({{ not_blank('privacy_info.analytics_storage') }}) as consent_analytics,
+        lower({{ not_blank('privacy_info.ads_storage') }}) as consent_ads,
+        -- without a currency only the vendor's own conversion to USD can be read
+        case
+            when event_name = 'purchase'
+                then upper(coalesce({{ not_blank('param_currency') }}, 'USD'))
+        end as currency,
+        cast(event_timestamp as varchar) as occurred_at_text,
+        cast(null as varchar) as rejection_reason,
+        {{ json_from({
+            'event_params': json_of_keyed_list('event_params', 'param_keys'),
+            'user_properties': json_of('user_properties'),
+            'ecommerce': json_of('ecommerce'),
+            'traffic_source': json_of('traffic_source'),
+            'app_info': json_of('app_info'),
+            'device': json_of('device'),
+            'geo': json_of('geo'),
+            'user_ltv': json_of('user_ltv'),
+            'stream_id': 'stream_id',
+            'user_first_touch_timestamp': 'user_first_touch_timestamp',
+            'other_fields': '_other_fields',
+        }) }} as properties,
+        {{ json_of_row('with_params') }} as record,
+
+        ---------- numerics
+        case
+            when event_name != 'purchase' then null
+            when {{ not_blank('param_currency') }} is null
+                then try_cast(ecommerce.purchase_revenue_in_usd as decimal(18, 4))
+            else try_cast(ecommerce.purchase_revenue as decimal(18, 4))
+        end as revenue,
+        try_cast(
+            coalesce(
+                engagement_time.int_value, try_cast(engagement_time.string_value as bigint)
+            ) * 0.001 as decimal(18, 3)
+        ) as engaged_seconds,
+        try_cast(
+            coalesce(
+                percent_scrolled.int_value, try_cast(percent_scrolled.string_value as bigint)
+            ) as integer
+        ) as scroll_percent,
+        -- events of one batch share a timestamp; the vendor numbers page, batch and event
+        coalesce(batch_page_id, 0) * 1000000
+        + coalesce(batch_ordering_id, 0) * 1000
+        + coalesce(batch_event_index, event_bundle_sequence_id % 1000, 0) as event_order,
+
+        ---------- timestamps
+        {{ timestamp_from_micros('event_timestamp') }} as occurred_at,
+        cast(null as timestamp) as received_at,
+        _loaded_at as loaded_at
+    from with_params
+
+)
+
+select * from renamed
