@@ -180,7 +180,7 @@ with_split_reason as (
             when
                 session_thread is null
                 and {{ micros_between('previous_occurred_at', 'occurred_at') }}
-                > {{ var('session_timeout_minutes') }} * 60000000 then 'inactivity'
+                > cast({{ var('session_timeout_minutes') }} as bigint) * 60000000 then 'inactivity'
             {% if 'user_change' in split_on -%}
             when user_id != previous_user_id then 'user_change'
             {% endif -%}

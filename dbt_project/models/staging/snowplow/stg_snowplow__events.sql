@@ -154,12 +154,17 @@ renamed as (
             when event = 'page_ping' then cast({{ var('page_ping_seconds') }} as decimal(18, 3))
         end as engaged_seconds,
         -- the fold counts: a page that was not scrolled was still seen as far as the viewport reaches
-        cast(least(100, greatest(0, round(
-            100.0
-            * (coalesce(try_cast(pp_yoffset_max as decimal(18, 3)), 0)
-                + try_cast(br_viewheight as decimal(18, 3)))
-            / nullif(try_cast(doc_height as decimal(18, 3)), 0)
-        ))) as integer) as scroll_percent,
+        case
+            when
+                try_cast(br_viewheight as decimal(18, 3)) is not null
+                and try_cast(doc_height as decimal(18, 3)) > 0
+                then cast(least(100, greatest(0, round(
+                    100.0
+                    * (coalesce(try_cast(pp_yoffset_max as decimal(18, 3)), 0)
+                        + try_cast(br_viewheight as decimal(18, 3)))
+                    / try_cast(doc_height as decimal(18, 3))
+                ))) as integer)
+        end as scroll_percent,
         cast(null as bigint) as event_order,
 
         ---------- timestamps
