@@ -88,10 +88,6 @@
     json_extract_string({{ json }}, '{{ path }}')
 {%- endmacro %}
 
-{% macro duckdb__json_elements(json, path) -%}
-    cast(json_extract({{ json }}, '{{ path }}') as json[])
-{%- endmacro %}
-
 {% macro duckdb__json_from(pairs) -%}
     json_object(
         {%- for key, value in pairs.items() %}
@@ -121,17 +117,14 @@
     to_json(
         map_from_entries(
             list_transform(
-                list_filter(
-                    {{ keyed_list }},
-                    lambda entry, position: list_position({{ keys }}, entry."key") = position
-                ),
-                lambda entry: {
-                    'k': entry."key",
+                list_sort(list_distinct({{ keys }})),
+                lambda key: {
+                    'k': key,
                     'v': coalesce(
-                        to_json(entry."value".string_value),
-                        to_json(entry."value".int_value),
-                        to_json(entry."value".float_value),
-                        to_json(entry."value".double_value)
+                        to_json({{ keyed_list }}[list_position({{ keys }}, key)]."value".string_value),
+                        to_json({{ keyed_list }}[list_position({{ keys }}, key)]."value".int_value),
+                        to_json({{ keyed_list }}[list_position({{ keys }}, key)]."value".float_value),
+                        to_json({{ keyed_list }}[list_position({{ keys }}, key)]."value".double_value)
                     )
                 }
             )

@@ -44,10 +44,6 @@
     {{ return(adapter.dispatch('json_text', 'clickstream')(json, path)) }}
 {%- endmacro %}
 
-{% macro json_elements(json, path='$') -%}
-    {{ return(adapter.dispatch('json_elements', 'clickstream')(json, path)) }}
-{%- endmacro %}
-
 {% macro json_from(pairs) -%}
     {{ return(adapter.dispatch('json_from', 'clickstream')(pairs)) }}
 {%- endmacro %}

@@ -52,7 +52,10 @@ select
     source_name,
     row_number,
     'event_id_conflict' as reason,
-    'the accepted record is row ' || accepted_row_number || ' of file ' || accepted_file_id as detail,
+    'the accepted record is row '
+    || accepted_row_number
+    || ' of file '
+    || accepted_file_id as detail,
     cast(null as varchar) as record_text,
     cast(null as varchar) as record_base64,
     loaded_at as rejected_at

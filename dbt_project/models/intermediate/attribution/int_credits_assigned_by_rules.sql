@@ -88,9 +88,9 @@ credited as (
         case
             when rounding_order = 1
                 then cast(
-                    share + 1 - sum(share) over (partition by conversion_id, model)
-                    as decimal(18, 9)
-                )
+                        share + 1 - sum(share) over (partition by conversion_id, model)
+                        as decimal(18, 9)
+                    )
             else share
         end as credit
     from shared
@@ -129,10 +129,10 @@ select
     case
         when rounding_order = 1
             then cast(
-                rounded_value + value_reporting
-                - sum(rounded_value) over (partition by conversion_id, model)
-                as decimal(18, 4)
-            )
+                    rounded_value + value_reporting
+                    - sum(rounded_value) over (partition by conversion_id, model)
+                    as decimal(18, 4)
+                )
         else rounded_value
     end as credited_value
 from valued

@@ -31,7 +31,7 @@ touches as (
     inner join sessions
         on
             conversions.person_id = sessions.person_id
-            and sessions.started_at <= conversions.converted_at
+            and conversions.converted_at >= sessions.started_at
     where
         {{ micros_between('sessions.started_at', 'conversions.converted_at') }}
         <= cast({{ var('attribution_lookback_days') }} as bigint) * 86400000000

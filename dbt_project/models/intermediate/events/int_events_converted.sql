@@ -57,7 +57,9 @@ counted_once as (
                 source_name,
                 case
                     when once_per = 'order' and order_id is not null then 'order ' || order_id
-                    when once_per = 'session' and session_id is not null then 'session ' || session_id
+                    when
+                        once_per = 'session' and session_id is not null
+                        then 'session ' || session_id
                     else 'event ' || event_id
                 end
             order by occurred_at, event_order nulls last, event_id

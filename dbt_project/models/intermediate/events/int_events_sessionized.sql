@@ -141,10 +141,12 @@ judged as (
             when rejection_reason is not null then 'rejected'
             -- first received wins; then what does not depend on the order of loading
             when
-                row_number() over (
-                    partition by event_id, rejection_reason
-                    order by received_at nulls last, file_id, row_number
-                ) > 1 then 'repeated'
+                row_number()
+                    over (
+                        partition by event_id, rejection_reason
+                        order by received_at nulls last, file_id, row_number
+                    )
+                > 1 then 'repeated'
             else 'accepted'
         end as verdict
     from named
@@ -233,16 +235,16 @@ with_session as (
         case
             when stretch_id is not null
                 then first_value(event_id) over (
-                    partition by verdict, source_name, device_id, stretch_id, piece_number
-                    order by occurred_at, event_order nulls last, event_id
-                )
+                        partition by verdict, source_name, device_id, stretch_id, piece_number
+                        order by occurred_at, event_order nulls last, event_id
+                    )
         end as session_id,
         case
             when stretch_id is not null
                 then row_number() over (
-                    partition by verdict, source_name, device_id, stretch_id, piece_number
-                    order by occurred_at, event_order nulls last, event_id
-                )
+                        partition by verdict, source_name, device_id, stretch_id, piece_number
+                        order by occurred_at, event_order nulls last, event_id
+                    )
         end as session_event_number
     from with_piece
 

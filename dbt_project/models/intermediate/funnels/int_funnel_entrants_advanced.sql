@@ -108,7 +108,7 @@ ranked as (
         advanced.step_times,
         row_number() over (
             partition by starts.funnel, starts.actor_id, starts.event_date
-            order by advanced.furthest_step desc, starts.place
+            order by advanced.furthest_step desc, starts.place asc
         ) as preference
     from starts
     inner join advanced

@@ -1,6 +1,6 @@
 -- identity hangs on sessions: a late login changes whose a session is, never the session itself
 {%- set device_timeline -%}
-    partition by source_name, device_id order by started_at, session_id
+partition by source_name, device_id order by started_at, session_id
 {%- endset %}
 
 with

@@ -54,8 +54,10 @@ with_evidence as (
         referrers.referrer_medium,
         case
             when coalesce(
-                session_events.utm_source, session_events.utm_medium, session_events.utm_campaign
-            ) is not null then 'campaign'
+                    session_events.utm_source,
+                    session_events.utm_medium,
+                    session_events.utm_campaign
+                ) is not null then 'campaign'
             when session_events.click_id_type is not null then 'click_id'
             when referrers.referrer_medium is not null then 'known_referrer'
             else 'other_referrer'
@@ -87,7 +89,8 @@ with_evidence as (
 
 first_evidence as (
 
-    select * from (
+    select *
+    from (
         select
             *,
             row_number() over (
@@ -114,10 +117,10 @@ sourced as (
         case first_evidence.evidence
             when 'campaign'
                 then coalesce(
-                    first_evidence.utm_medium,
-                    nullif(click_id_parameters.implied_medium, '*'),
-                    '(not set)'
-                )
+                        first_evidence.utm_medium,
+                        nullif(click_id_parameters.implied_medium, '*'),
+                        '(not set)'
+                    )
             when 'click_id'
                 then coalesce(nullif(click_id_parameters.implied_medium, '*'), 'referral')
             when 'known_referrer'

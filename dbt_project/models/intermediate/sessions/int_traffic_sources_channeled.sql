@@ -37,7 +37,7 @@ matched as (
         on
             (
                 channel_rules.source_category = '*'
-                or channel_rules.source_category = traffic_sources.source_category
+                or traffic_sources.source_category = channel_rules.source_category
             )
             and (
                 channel_rules.source_pattern = '*'
@@ -60,7 +60,7 @@ matched as (
             )
             and (
                 channel_rules.click_id_type = '*'
-                or channel_rules.click_id_type = traffic_sources.click_id_type
+                or traffic_sources.click_id_type = channel_rules.click_id_type
             )
 
 )

@@ -66,17 +66,20 @@ renamed as (
             coalesce(
                 {{ not_blank('collected_traffic_source.manual_source') }},
                 {{ not_blank('param_source') }}
-            ), '(direct)'), '(not set)') as utm_source,
+            ), '(direct)'
+        ), '(not set)') as utm_source,
         nullif(nullif(
             coalesce(
                 {{ not_blank('collected_traffic_source.manual_medium') }},
                 {{ not_blank('param_medium') }}
-            ), '(none)'), '(not set)') as utm_medium,
+            ), '(none)'
+        ), '(not set)') as utm_medium,
         nullif(nullif(
             coalesce(
                 {{ not_blank('collected_traffic_source.manual_campaign_name') }},
                 {{ not_blank('param_campaign') }}
-            ), '(direct)'), '(not set)') as utm_campaign,
+            ), '(direct)'
+        ), '(not set)') as utm_campaign,
         coalesce(
             {{ not_blank('collected_traffic_source.manual_term') }}, {{ not_blank('param_term') }}
         ) as utm_term,
@@ -93,7 +96,8 @@ renamed as (
         case
             when
                 coalesce(
-                    {{ not_blank('collected_traffic_source.gclid') }}, {{ not_blank('param_gclid') }}
+                    {{ not_blank('collected_traffic_source.gclid') }},
+                    {{ not_blank('param_gclid') }}
                 ) is not null then 'gclid'
             when {{ not_blank('collected_traffic_source.dclid') }} is not null then 'dclid'
             when {{ not_blank('collected_traffic_source.srsltid') }} is not null then 'srsltid'

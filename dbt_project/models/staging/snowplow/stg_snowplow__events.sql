@@ -65,13 +65,16 @@ renamed as (
         ---------- strings
         -- a commerce action and a structured event are named by what was done, not by their schema
         coalesce(
-            case when event_name = 'snowplow_ecommerce_action' then {{ not_blank('action_type') }} end,
+            case
+                when event_name = 'snowplow_ecommerce_action' then {{ not_blank('action_type') }}
+            end,
             case when event = 'struct' then {{ not_blank('se_action') }} end,
             {{ not_blank('event_name') }},
             {{ not_blank('event') }}
         ) as source_event_name,
         case lower({{ not_blank('platform') }})
-            when 'mob' then 'mobile' when 'srv' then 'server' else lower({{ not_blank('platform') }})
+            when 'mob' then 'mobile' when 'srv' then 'server' else
+                lower({{ not_blank('platform') }})
         end as platform,
         {{ not_blank('page_url') }} as page_url,
         {{ not_blank('page_title') }} as page_title,
@@ -159,11 +162,13 @@ renamed as (
                 try_cast(br_viewheight as decimal(18, 3)) is not null
                 and try_cast(doc_height as decimal(18, 3)) > 0
                 then cast(least(100, greatest(0, round(
-                    100.0
-                    * (coalesce(try_cast(pp_yoffset_max as decimal(18, 3)), 0)
-                        + try_cast(br_viewheight as decimal(18, 3)))
-                    / try_cast(doc_height as decimal(18, 3))
-                ))) as integer)
+                        100.0
+                        * (
+                            coalesce(try_cast(pp_yoffset_max as decimal(18, 3)), 0)
+                            + try_cast(br_viewheight as decimal(18, 3))
+                        )
+                        / try_cast(doc_height as decimal(18, 3))
+                    ))) as integer)
         end as scroll_percent,
         cast(null as bigint) as event_order,
 

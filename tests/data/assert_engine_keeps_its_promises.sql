@@ -1,0 +1,58 @@
+-- Each name of macros/engine means on this engine what engine.yml promises.
+{{ config(meta={'dagster': {'ref': {'name': 'int_events_sessionized'}}}) }}
+{%- set param = "[
+    {'key': 'a', 'value': {'string_value': 'x', 'int_value': null, 'float_value': null, 'double_value': null}},
+    {'key': 'b', 'value': {'string_value': null, 'int_value': 5, 'float_value': null, 'double_value': null}},
+    {'key': 'a', 'value': {'string_value': 'y', 'int_value': null, 'float_value': null, 'double_value': null}}
+]" %}
+{%- set cases = [
+    (at_time_zone("timestamp '2026-07-01 12:00:00'", "'Europe/Berlin'"), '2026-07-01 10:00:00'),
+    (at_time_zone("timestamp '2026-01-01 12:00:00'", "'Europe/Berlin'"), '2026-01-01 11:00:00'),
+    (local_date("timestamp '2026-07-01 22:30:00'", 'Europe/Berlin'), '2026-07-02'),
+    (local_date("timestamp '2026-07-01 22:30:00'", 'UTC'), '2026-07-01'),
+    (timestamp_from_micros('1773484203123456'), '2026-03-14 10:30:03.123456'),
+    (timestamp_from_micros('9223372036854775807'), none),
+    (micros_from_timestamp("timestamp '2026-03-14 10:30:03.123456'"), '1773484203123456'),
+    (parse_timestamp("'1793527200.25'", "'UTC'"), '2026-11-01 10:00:00.25'),
+    (parse_timestamp("'2026-11-01T10:00:00.123456789+02:00'", "'UTC'"), '2026-11-01 08:00:00.123456'),
+    (parse_timestamp("'2026-11-01 10:00:00'", "'Asia/Tokyo'"), '2026-11-01 01:00:00'),
+    (parse_timestamp("'2026-02-30T00:00:00Z'", "'UTC'"), none),
+    (parse_timestamp("'infinity'", "'UTC'"), none),
+    (parse_timestamp("'99999999999999999'", "'UTC'"), '5138-11-16 09:46:39.999999'),
+    (parse_log_timestamp("'17/May/2015:10:05:03 +0530'"), '2015-05-17 04:35:03'),
+    (parse_log_timestamp("'17/05/2015'"), none),
+    (matches("'xay'", "'a'"), 'true'),
+    (matches("'xAy'", "'a'"), 'false'),
+    (extract_match("'k=v&'", "'k=([^&]*)'"), 'v'),
+    (extract_match("'k=&'", "'k=([^&]*)'"), none),
+    (url_decoded("'a%20b+c'"), 'a b c'),
+    (url_decoded("'100%zz'"), '100%zz'),
+    (is_json("'{\"a\":1}'"), 'true'),
+    (is_json("'{a'"), 'false'),
+    (json_text("'{\"a\":{\"b\":\"c\"}}'", '$.a.b'), 'c'),
+    (json_text("'{\"a\":1}'", '$.b'), none),
+    (json_from({'a': '1', 'b': 'null'}), '{"a":1,"b":null}'),
+    (first_element(json_elements_with_prefix(
+        "'{\"data\":[{\"s\":\"x/1\"},{\"s\":\"y/1\"},{\"s\":\"y/2\"}]}'", '$.data', '$.s', 'y/'
+    )), '{"s":"y/1"}'),
+    (value_of_key(param, keys_of(param), 'a') ~ '.string_value', 'x'),
+    (value_of_key(param, keys_of(param), 'b') ~ '.int_value', '5'),
+    (value_of_key(param, keys_of(param), 'c') ~ '.string_value', none),
+    (json_of_keyed_list(param, keys_of(param)), '{"a":"x","b":5}'),
+] %}
+
+with
+
+cases as (
+    {% for actual, expected in cases %}
+    select
+        {{ loop.index }} as case_number,
+        cast({{ actual }} as varchar) as actual,
+        {{ 'cast(null as varchar)' if expected is none else "'" ~ expected ~ "'" }} as expected
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+)
+
+select *
+from cases
+where actual is distinct from expected
