@@ -38,7 +38,10 @@
     (value_of_key(param, keys_of(param), 'a') ~ '.string_value', 'x'),
     (value_of_key(param, keys_of(param), 'b') ~ '.int_value', '5'),
     (value_of_key(param, keys_of(param), 'c') ~ '.string_value', none),
-    (json_of_keyed_list(param, keys_of(param)), '{"a":"x","b":5}'),
+    (json_text(json_of_keyed_list(param), '$.a'), 'x'),
+    (json_text(json_of_keyed_list(param), '$.b'), '5'),
+    (text_of_keyed_list(param) ~ ' = ' ~ text_of_keyed_list('list_reverse(' ~ param ~ ')'), 'true'),
+    (text_of_keyed_list(param) ~ ' = ' ~ text_of_keyed_list(param ~ '[1:2]'), 'false'),
 ] %}
 
 with

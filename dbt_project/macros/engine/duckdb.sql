@@ -112,23 +112,22 @@
     {{ keyed_list }}[list_position({{ keys }}, '{{ key }}')]."value"
 {%- endmacro %}
 
-{% macro duckdb__json_of_keyed_list(keyed_list, keys) -%}
-    {#- a map may hold a key once: of a repeated key the first entry counts, as in value_of_key -#}
-    to_json(
-        map_from_entries(
+{% macro duckdb__json_of_keyed_list(keyed_list) -%}
+    {#- by text: a map of JSON values costs twice as much and refuses a repeated key -#}
+    cast(
+        '{' || array_to_string(
             list_transform(
-                list_sort(list_distinct({{ keys }})),
-                lambda key: {
-                    'k': key,
-                    'v': coalesce(
-                        to_json({{ keyed_list }}[list_position({{ keys }}, key)]."value".string_value),
-                        to_json({{ keyed_list }}[list_position({{ keys }}, key)]."value".int_value),
-                        to_json({{ keyed_list }}[list_position({{ keys }}, key)]."value".float_value),
-                        to_json({{ keyed_list }}[list_position({{ keys }}, key)]."value".double_value)
-                    )
-                }
-            )
-        )
+                {{ keyed_list }},
+                lambda entry: to_json(entry."key") || ':' || coalesce(
+                    to_json(entry."value".string_value),
+                    to_json(entry."value".int_value),
+                    to_json(entry."value".float_value),
+                    to_json(entry."value".double_value),
+                    'null'
+                )
+            ),
+            ','
+        ) || '}' as json
     )
 {%- endmacro %}
 
@@ -154,4 +153,22 @@
 
 {% macro duckdb__list_in_order(value, order_by) -%}
     list({{ value }} order by {{ order_by }})
+{%- endmacro %}
+
+{% macro duckdb__text_of_keyed_list(keyed_list) -%}
+    array_to_string(
+        list_sort(
+            list_transform(
+                {{ keyed_list }},
+                lambda entry: entry."key" || '=' || coalesce(
+                    entry."value".string_value,
+                    cast(entry."value".int_value as varchar),
+                    cast(entry."value".float_value as varchar),
+                    cast(entry."value".double_value as varchar),
+                    ''
+                )
+            )
+        ),
+        chr(31)
+    )
 {%- endmacro %}

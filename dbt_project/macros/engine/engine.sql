@@ -64,8 +64,8 @@
     {{ return(adapter.dispatch('value_of_key', 'clickstream')(keyed_list, keys, key)) }}
 {%- endmacro %}
 
-{% macro json_of_keyed_list(keyed_list, keys) -%}
-    {{ return(adapter.dispatch('json_of_keyed_list', 'clickstream')(keyed_list, keys)) }}
+{% macro json_of_keyed_list(keyed_list) -%}
+    {{ return(adapter.dispatch('json_of_keyed_list', 'clickstream')(keyed_list)) }}
 {%- endmacro %}
 
 {% macro json_elements_with_prefix(json, path, field, prefix) -%}
@@ -90,4 +90,8 @@
 
 {% macro list_in_order(value, order_by) -%}
     {{ return(adapter.dispatch('list_in_order', 'clickstream')(value, order_by)) }}
+{%- endmacro %}
+
+{% macro text_of_keyed_list(keyed_list) -%}
+    {{ return(adapter.dispatch('text_of_keyed_list', 'clickstream')(keyed_list)) }}
 {%- endmacro %}

@@ -14,10 +14,17 @@ judged as (
 
 ),
 
-repeats as (
+conflicts as (
 
     select * from {{ ref('int_events_repeated') }}
     where not is_same_content
+
+),
+
+conflicting_records as (
+
+    select * from {{ ref('int_events_sessionized') }}
+    where verdict = 'repeated'
 
 )
 
@@ -40,7 +47,7 @@ select
     row_number,
     rejection_reason as reason,
     cast(null as varchar) as detail,
-    cast(rejected_record as varchar) as record_text,
+    cast({{ json_of_row('judged') }} as varchar) as record_text,
     cast(null as varchar) as record_base64,
     loaded_at as rejected_at
 from judged
@@ -48,15 +55,19 @@ from judged
 union all
 
 select
-    file_id,
-    source_name,
-    row_number,
+    conflicts.file_id,
+    conflicts.source_name,
+    conflicts.row_number,
     'event_id_conflict' as reason,
     'the accepted record is row '
-    || accepted_row_number
+    || conflicts.accepted_row_number
     || ' of file '
-    || accepted_file_id as detail,
-    cast(null as varchar) as record_text,
+    || conflicts.accepted_file_id as detail,
+    cast({{ json_of_row('conflicting_records') }} as varchar) as record_text,
     cast(null as varchar) as record_base64,
-    loaded_at as rejected_at
-from repeats
+    conflicts.loaded_at as rejected_at
+from conflicts
+inner join conflicting_records
+    on
+        conflicts.file_id = conflicting_records.file_id
+        and conflicts.row_number = conflicting_records.row_number

@@ -94,7 +94,6 @@ named as (
         records.engaged_seconds,
         records.scroll_percent,
         records.properties,
-        records.record,
         records.file_id,
         records.row_number,
         coalesce(
@@ -254,7 +253,7 @@ select
     event_id,
     verdict,
     rejection_reason,
-    case when verdict = 'rejected' then record end as rejected_record,
+    case when verdict = 'rejected' then occurred_at_text end as rejected_occurred_at_text,
     source_name,
     source_kind,
     event_name,

@@ -93,7 +93,6 @@ renamed as (
             'bytes': 'try_cast(bytes as bigint)',
             'other_fields': '_other_fields',
         }) }} as properties,
-        {{ json_of_row('unpacked') }} as record,
 
         ---------- numerics
         cast(null as decimal(18, 4)) as revenue,

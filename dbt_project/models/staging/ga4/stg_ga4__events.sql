@@ -41,7 +41,7 @@ renamed as (
         {{ stable_id([
             '_source_name', 'user_pseudo_id', 'event_timestamp', 'event_name',
             'event_bundle_sequence_id', 'batch_page_id', 'batch_ordering_id', 'batch_event_index',
-            json_of('list_sort(event_params)'), json_of('items'),
+            'ecommerce.transaction_id', text_of_keyed_list('event_params'),
         ]) }} as event_id,
         _source_name as source_name,
         'ga4' as source_kind,
@@ -120,7 +120,7 @@ renamed as (
         cast(event_timestamp as varchar) as occurred_at_text,
         cast(null as varchar) as rejection_reason,
         {{ json_from({
-            'event_params': json_of_keyed_list('event_params', 'param_keys'),
+            'event_params': json_of_keyed_list('event_params'),
             'user_properties': json_of('user_properties'),
             'ecommerce': json_of('ecommerce'),
             'traffic_source': json_of('traffic_source'),
@@ -132,7 +132,6 @@ renamed as (
             'user_first_touch_timestamp': 'user_first_touch_timestamp',
             'other_fields': '_other_fields',
         }) }} as properties,
-        {{ json_of_row('with_params') }} as record,
 
         ---------- numerics
         case

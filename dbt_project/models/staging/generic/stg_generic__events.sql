@@ -72,7 +72,6 @@ renamed as (
         {{ not_blank('occurred_at') }} as occurred_at_text,
         cast(null as varchar) as rejection_reason,
         _other_fields as properties,
-        {{ json_of_row('with_clocks') }} as record,
 
         ---------- numerics
         try_cast(revenue as decimal(18, 4)) as revenue,

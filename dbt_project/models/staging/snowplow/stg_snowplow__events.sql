@@ -143,7 +143,6 @@ renamed as (
             'geo_timezone': 'geo_timezone',
             'other_fields': '_other_fields',
         }) }} as properties,
-        {{ json_of_row('with_contexts') }} as record,
 
         ---------- numerics
         try_cast(
