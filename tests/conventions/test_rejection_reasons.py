@@ -1,4 +1,4 @@
-"""Is the list of rejection reasons closed? The loader, the models and the seed name the same ones."""
+"""Is the list of rejection reasons closed? Loader, models and seed name the same ones."""
 
 import csv
 import re

@@ -101,6 +101,14 @@ named as (
         ) as event_name,
         case
             when records.rejection_reason is not null then records.rejection_reason
+            when records.source_event_name is null then 'missing_event_name'
+            when length(records.source_event_name) > {{ var('event_name_max_length') }}
+                then 'event_name_too_long'
+            -- a number, an object or a list where a name should be
+            when
+                {{ matches('records.source_event_name', "'^(\\{|\\[|-?[0-9.]+$)'") }}
+                and {{ is_json('records.source_event_name') }}
+                then 'invalid_event_name'
             when records.occurred_at_text is null then 'missing_timestamp'
             when records.occurred_at is null then 'invalid_timestamp'
             when records.occurred_at < coalesce(sources.earliest_date, date '2000-01-01')
@@ -109,9 +117,6 @@ named as (
                 {{ micros_between('records.loaded_at', 'records.occurred_at') }}
                 > {{ var('future_tolerance_hours') }} * 3600000000
                 then 'implausible_timestamp'
-            when records.source_event_name is null then 'missing_event_name'
-            when length(records.source_event_name) > {{ var('event_name_max_length') }}
-                then 'event_name_too_long'
         end as rejection_reason
     from records
     left join sources on records.source_name = sources.source_name
