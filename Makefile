@@ -1,0 +1,59 @@
+# Every target does its own set-up; a fresh clone needs Python 3.11 or newer and make, nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+export DO_NOT_TRACK := 1
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo ui test lint clean lock
+.DELETE_ON_ERROR:
+
+help:  ## Show these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY)  ## Install into .venv and create the empty warehouse
+	@$(BIN)/clickstream prepare
+
+demo: $(READY)  ## Load the shipped exports, build and test the marts, publish them
+	@$(BIN)/clickstream run
+
+ui: $(READY)  ## Show the asset graph in Dagster, on this machine only
+	@$(BIN)/clickstream ui
+
+test: lint  ## Lint, then run every test
+	$(BIN)/python -m pytest
+
+# With a data folder of its own: it neither waits for a run nor leaves an empty warehouse behind.
+lint: export CLICKSTREAM_DATA_DIR := $(CURDIR)/$(VENV)/lint
+lint: $(READY)  ## Check Python, SQL and the dbt project
+	@mkdir -p $(CLICKSTREAM_DATA_DIR)
+	$(BIN)/ruff check .
+	$(BIN)/dbt --quiet --warn-error parse --project-dir dbt_project --profiles-dir .
+	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models tests/data
+
+clean:  ## Remove the environment and the caches; data/ stays
+	rm -rf $(VENV) .venv-lock build *.egg-info logs .pytest_cache .ruff_cache .hypothesis \
+		dbt_project/target dbt_project/logs
+	find orchestration tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+lock: $(READY)  ## Write requirements.lock anew from pyproject.toml
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet 'uv>=0.9'
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --extra dev \
+		--generate-hashes --no-header --no-annotate --no-strip-extras --upgrade \
+		--output-file requirements.lock pyproject.toml
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "make: '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | head -n 1);" \
+			"expected Python 3.11 or newer; name one with: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "Installing into $(VENV) (about a minute, once) …"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
