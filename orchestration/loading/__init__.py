@@ -1,0 +1,18 @@
+"""How to load: export files into raw DuckDB tables, with ledger and quarantine."""
+
+from orchestration.loading.load import FileOutcome, LoadSummary, Progress, load_source
+from orchestration.loading.raw_tables import create_raw_tables
+from orchestration.loading.reasons import REFUSAL_REASONS, REJECTION_REASONS
+from orchestration.loading.warehouse import LoadingStopped, open_warehouse
+
+__all__ = [
+    "REFUSAL_REASONS",
+    "REJECTION_REASONS",
+    "FileOutcome",
+    "LoadSummary",
+    "LoadingStopped",
+    "Progress",
+    "create_raw_tables",
+    "load_source",
+    "open_warehouse",
+]

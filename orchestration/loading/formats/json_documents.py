@@ -1,0 +1,157 @@
+"""JSON that is not in lines: one top-level array, or objects printed over several lines."""
+
+import codecs
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from orchestration.loading.reasons import FileRefused
+from orchestration.loading.text import (
+    MAX_RECORD_BYTES,
+    Batch,
+    Rejection,
+    rejected_bytes,
+    unsafe_bytes,
+)
+
+Layout = Literal["lines", "array", "documents"]
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+_LINE_ENDS = re.compile(rb"[\r\n]+")
+_BATCH_RECORDS = 10_000
+
+# Numbers stay text: only the ends of the records matter here.
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
+
+
+def layout_of(head: bytes) -> Layout:
+    """Return how the records stand in content that begins with `head`."""
+    text = head.decode("utf-8", "replace").lstrip(" \t\r\n")
+    first_line, _, rest = text.partition("\n")
+    if text.startswith("["):
+        end = _end_of_value(first_line)
+        is_alone = end is not None and not first_line[end:].strip()
+        return "lines" if is_alone and rest.strip() else "array"
+    if text.startswith("{") and rest and _end_of_value(first_line) is None:
+        end = _end_of_value(text)
+        if end is not None and end > len(first_line):
+            return "documents"
+    return "lines"
+
+
+def read_documents(chunks: Iterable[bytes], *, is_array: bool) -> Iterator[Batch]:
+    """Yield the elements of the array, or the documents, as records of one line each."""
+    row = 1
+    lines: list[bytes] = []
+    rows: list[int] = []
+    line_numbers: list[int] = []
+    rejections: list[Rejection] = []
+    for line_number, text in _values(chunks, is_array=is_array):
+        raw = _LINE_ENDS.sub(b" ", text.encode("utf-8", "surrogateescape"))
+        if len(raw) > MAX_RECORD_BYTES:
+            problem = (
+                "record_too_large",
+                f"{len(raw):,} bytes; at most {MAX_RECORD_BYTES:,} are read",
+            )
+        else:
+            problem = unsafe_bytes(raw)
+        if problem is None:
+            rows.append(row)
+            line_numbers.append(line_number)
+            lines.append(raw)
+        else:
+            rejection = rejected_bytes(raw, *problem, row, line_number, 0)
+            rejections.append(rejection)
+        row += 1
+        if len(rows) + len(rejections) >= _BATCH_RECORDS:
+            yield _batch(rows, line_numbers, lines, rejections)
+            rows, line_numbers, lines, rejections = [], [], [], []
+    if rows or rejections:
+        yield _batch(rows, line_numbers, lines, rejections)
+
+
+def _batch(
+    rows: list[int], line_numbers: list[int], lines: list[bytes], rejections: list[Rejection]
+) -> Batch:
+    is_quoted = any(b"\x01" in line for line in lines)
+    return Batch(rows, line_numbers, lines, is_quoted=is_quoted, rejections=rejections)
+
+
+def _values(chunks: Iterable[bytes], *, is_array: bool) -> Iterator[tuple[int, str]]:
+    """Yield the text of each value with the number of the line on which it begins."""
+    decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
+    pieces = iter(chunks)
+    text, at, line = "", 0, 1
+    is_done = False
+
+    def more(wanted: int) -> bool:
+        nonlocal text, at, is_done
+        text, at = text[at:], 0
+        while len(text) < wanted and not is_done:
+            piece = next(pieces, None)
+            is_done = piece is None
+            text += decode(piece or b"", final=is_done)
+        return not is_done
+
+    def skip_space() -> str:
+        nonlocal at, line
+        while True:
+            end = _SPACE.match(text, at).end()
+            line += text.count("\n", at, end)
+            at = end
+            if at < len(text) or is_done:
+                return text[at : at + 1]
+            more(1)
+
+    def broken(found: str) -> FileRefused:
+        what = "array" if is_array else "document"
+        return FileRefused("invalid_json", f"the JSON {what} is broken at line {line}: {found}")
+
+    if is_array:
+        skip_space()
+        at += 1
+        if skip_space() == "]":
+            at += 1
+            if skip_space():
+                raise broken("text follows its end")
+            return
+    while skip_space():
+        wanted = len(text) - at
+        while True:
+            try:
+                _, end = _DECODER.raw_decode(text, at)
+                if end < len(text) or is_done:
+                    break
+                problem = "its end"
+            except json.JSONDecodeError as error:
+                problem = error.msg
+            except RecursionError:
+                raise broken("nested too deep") from None
+            if is_done or len(text) - at > 4 * MAX_RECORD_BYTES:
+                raise broken(problem)
+            wanted = max(2 * wanted, 1 << 16)
+            more(wanted)
+        yield line, text[at:end]
+        line += text.count("\n", at, end)
+        at = end
+        if is_array:
+            separator = skip_space()
+            at += 1
+            if separator == "]":
+                if skip_space():
+                    raise broken("text follows its end")
+                return
+            if separator != ",":
+                raise broken(f"expected a comma or ']', found {separator or 'its end'!r}")
+            if not skip_space():
+                raise broken("it breaks off")
+    if is_array:
+        raise broken("it breaks off")
+
+
+def _end_of_value(text: str) -> int | None:
+    try:
+        return _DECODER.raw_decode(text)[1]
+    except (json.JSONDecodeError, RecursionError):
+        return None

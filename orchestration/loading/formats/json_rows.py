@@ -1,0 +1,413 @@
+"""How JSON records become rows: DuckDB decides which are beyond doubt and inserts those.
+
+Every other record is looked at by a strict parser (`json_verdict`), which says what is wrong with
+it, or that nothing is. The fast way reads a work file straight into typed columns, strictly; it is
+taken where a survey of the work file finds no doubtful record in it.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from orchestration.loading.formats import json_verdict
+from orchestration.loading.formats.common import NeedsCare, PartOutcome
+from orchestration.loading.inserting import Delivery, insert_rows
+from orchestration.loading.mapping import Origin, origins_of, used_keys
+from orchestration.loading.parts import Part, part_relation, whole_line_relation
+from orchestration.loading.text import Rejection
+from orchestration.loading.warehouse import file_literal, identifier, literal
+
+NUMBERS_IN_OBJECT = '{"#row":%d,"#line":%d,'
+"""How row and line number lead a record whose line is to stay one JSON object."""
+
+_NUMBER_KEYS = ("#row", "#line")
+_NUMBERED_OBJECT = r'^\{"#row":(\d+),"#line":(\d+),(.*)$'
+_MAX_LISTED_KEYS = 32
+_MAX_UNKNOWN_COLUMNS = 200
+_MIN_OBJECT_BYTES = 4 << 20
+
+# DuckDB's parser takes NaN, Infinity and a trailing comma; the standard does not. The first tests
+# are cheap and let some innocent text through to the second, which is exact but for strings.
+_MAY_BE_LENIENT = (
+    "(contains({0}, ',}}') or contains({0}, ',]') "
+    "or regexp_matches({0}, '(?i)nan[\\s,}}\\]]') "
+    "or regexp_matches({0}, '(?i)inf(?:inity)?[\\s,}}\\]]') "
+    "or regexp_matches({0}, ',[ \\t\\r\\n]+[}}\\]]'))"
+)
+_IS_LENIENT = (
+    "(case when " + _MAY_BE_LENIENT + " then regexp_matches({0}, "
+    "'[:\\[,\\s-](?i:nan|inf)|,\\s*[}}\\]]') else false end)"
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the fields of a record become columns.
+
+    `value` is a SQL expression of `record` that is null where the record does not fit; `columns`
+    are expressions of that value; `types` are those of the columns, none where all is text.
+    """
+
+    delivery: Delivery
+    value: str
+    columns: Mapping[str, str]
+    known_keys: frozenset[str]
+    types: dict[str, Any]
+
+    @property
+    def has_parent(self) -> bool:
+        """Tell whether records are elements of an array in their line, their parent."""
+        return self.delivery.source.records is not None
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """What the distinct sets of keys in a work file tell about its records."""
+
+    is_clean: bool
+    unknown_keys: tuple[str, ...]
+
+
+def plan_of(delivery: Delivery) -> Plan:
+    """Return how records of the delivery become columns: by their own names, or as mapped."""
+    if delivery.raw_table.mapped:
+        return _mapped_plan(delivery, origins_of(delivery.raw_table, delivery.source))
+    types = {column.name: duckdb.sqltype(column.data_type) for column in delivery.raw_table.columns}
+    structure = json.dumps({name: _structure(each) for name, each in types.items()})
+    value = f"from_json(record, {literal(structure)})"
+    if not all(map(_is_text, types.values())):
+        fields = ", ".join(
+            f"{identifier(column.name)} {column.data_type}" for column in delivery.raw_table.columns
+        )
+        value = f"try(cast({value} as struct({fields})))"
+    return Plan(
+        delivery=delivery,
+        value=value,
+        columns={name: f"value.{identifier(name)}" for name in types},
+        known_keys=frozenset(types),
+        types=types,
+    )
+
+
+def insert_lines(plan: Plan, connection: duckdb.DuckDBPyConnection, part: Part) -> PartOutcome:
+    """Insert the records of a work file in which the numbers are columns of their own."""
+    return insert_carefully(
+        connection,
+        plan,
+        part_relation(part, ["record"]),
+        part.count + len(part.rejections),
+        part.rejections,
+        part.unterminated_row,
+    )
+
+
+def insert_numbered_objects(
+    plan: Plan, connection: duckdb.DuckDBPyConnection, part: Part
+) -> PartOutcome:
+    """Insert the records of a work file in which the numbers are members of the objects."""
+    read = part.count + len(part.rejections)
+    if not part.count:
+        return PartOutcome(read, 0, list(part.rejections))
+    numbered = literal(_NUMBERED_OBJECT)
+    relation = (
+        "(select found.row::bigint as row_number, found.line::bigint as line_number, "
+        f"'{{' || found.rest as record from (select regexp_extract(line, {numbered}, "
+        f"['row', 'line', 'rest']) as found from {whole_line_relation(part)}))"
+    )
+    survey = _survey(connection, plan, whole_line_relation(part), "line")
+    columns = _all_columns(plan, survey)
+    if plan.delivery.is_careful or columns is None:
+        return insert_carefully(
+            connection, plan, relation, read, part.rejections, part.unterminated_row
+        )
+    rejected = list(part.rejections)
+    path = part.path
+    if not survey.is_clean:
+        doubtful = f"(select * from {relation} where not ({_clean_condition(plan)}))"
+        judged = _judge(connection, plan, doubtful, part.unterminated_row)
+        rejected += judged.rejected
+        path = _without(part, {rejection.row_number for rejection in judged.rejected})
+    inserted = _insert_typed(connection, plan, path, part.longest, columns, survey)
+    return PartOutcome(read, inserted, rejected)
+
+
+def insert_carefully(
+    connection: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    relation: str,
+    read: int,
+    rejections: Iterable[Rejection],
+    unterminated_row: int | None,
+) -> PartOutcome:
+    """Insert the relation's records, each of which may be broken in a way of its own.
+
+    Where columns have types, DuckDB alone cannot tell a value that does not fit from one that is
+    not there; then every record is judged.
+    """
+    rejected = list(rejections)
+    expected = read - len(rejected)
+    if not expected:
+        return PartOutcome(read, 0, rejected)
+    survey = _survey(connection, plan, relation, "record")
+    inserted = 0
+    doubtful = relation
+    if not plan.types:
+        condition = "true" if survey.is_clean else _clean_condition(plan)
+        inserted = _insert_values(connection, plan, _values(plan, relation, condition), survey)
+        doubtful = f"(select * from {relation} where not ({condition}))"
+    if inserted < expected:
+        judged = _judge(connection, plan, doubtful, unterminated_row)
+        rejected += judged.rejected
+        inserted += _insert_approved(connection, plan, relation, judged, survey, rejected)
+    return PartOutcome(read, inserted, rejected)
+
+
+# ---------------------------------------------------------------- records beyond doubt, and others
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """Records that the strict parser has looked at: the sound ones by row number, the others."""
+
+    approved: Mapping[int, tuple[int, str]]
+    rejected: list[Rejection]
+
+
+def _judge(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, relation: str, unterminated_row: int | None
+) -> _Judged:
+    rows = connection.execute(
+        "select row_number, line_number, record, json_valid(record), "
+        f"{_parent_is_missing(plan)} from {relation}"
+    ).fetchall()
+    approved: dict[int, tuple[int, str]] = {}
+    rejected: list[Rejection] = []
+    for row, line, text, is_valid, has_no_records in rows:
+        verdict = json_verdict.verdict_on(
+            text,
+            types=plan.types,
+            is_unterminated=row == unterminated_row,
+            has_no_records=has_no_records,
+        )
+        if verdict is None and not is_valid:
+            verdict = "invalid_json", "an escape that stands for no character"
+        if verdict is None:
+            approved[row] = line, text
+        else:
+            rejected.append(Rejection(row, *verdict, text=text, line_number=line))
+    return _Judged(approved, rejected)
+
+
+def _clean_condition(plan: Plan) -> str:
+    """Return the condition, never null, under which a record needs no second look."""
+    keys = "try(json_keys(record))"
+    return " and ".join(
+        [
+            f"coalesce(len({keys}) > 0, false)",
+            f"len(list_distinct({keys})) = len({keys})",
+            f"not {_IS_LENIENT.format('record')}",
+            f"not {_parent_is_missing(plan)}",
+        ]
+    )
+
+
+# ---------------------------------------------------------------- plan
+
+
+def _mapped_plan(delivery: Delivery, origins: tuple[Origin, ...]) -> Plan:
+    own = [origin for origin in origins if origin.constant is None and not origin.is_in_parent]
+    parents = [origin for origin in origins if origin.is_in_parent]
+    columns = {origin.column: f"value[{position}]" for position, origin in enumerate(own, start=1)}
+    from_parent = f"json_extract_string(parent, {_pointers(parents)})"
+    for position, origin in enumerate(parents, start=1):
+        columns[origin.column] = f"{from_parent}[{position}]"
+    for origin in origins:
+        if origin.constant is not None:
+            columns[origin.column] = literal(origin.constant)
+    return Plan(
+        delivery=delivery,
+        value=f"json_extract_string(record, {_pointers(own)})",
+        columns=columns,
+        known_keys=frozenset(used_keys(origins)),
+        types={},
+    )
+
+
+def _pointers(origins: Iterable[Origin]) -> str:
+    return "[" + ", ".join(literal(origin.pointer) for origin in origins) + "]::varchar[]"
+
+
+def _structure(data_type: Any) -> Any:
+    """Return the type as the structure that from_json takes, every leaf as text."""
+    if data_type.id == "struct":
+        return {name: _structure(child) for name, child in data_type.children}
+    if data_type.id == "list":
+        return [_structure(data_type.children[0][1])]
+    return "JSON" if str(data_type) == "JSON" else "VARCHAR"
+
+
+def _is_text(data_type: Any) -> bool:
+    if data_type.id in ("struct", "list"):
+        return all(_is_text(child) for _, child in data_type.children)
+    return str(data_type) in ("VARCHAR", "JSON")
+
+
+# ---------------------------------------------------------------- survey
+
+
+def _survey(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, relation: str, record: str
+) -> _Survey:
+    groups = connection.execute(
+        f"select distinct try(json_keys({record})), {_IS_LENIENT.format(record)}, "
+        f"{_parent_is_missing(plan)} from {relation}"
+    ).fetchall()
+    unknown: dict[str, None] = {}
+    is_clean = True
+    for keys, is_lenient, has_no_parent in groups:
+        own_keys = [key for key in keys or () if key not in _NUMBER_KEYS or record == "record"]
+        is_clean &= bool(own_keys) and not is_lenient and not has_no_parent
+        is_clean &= len(set(keys or ())) == len(keys or ())
+        unknown.update(dict.fromkeys(key for key in own_keys if key not in plan.known_keys))
+    return _Survey(is_clean, tuple(unknown))
+
+
+def _parent_is_missing(plan: Plan) -> str:
+    return "(parent is null)" if plan.has_parent else "false"
+
+
+# ---------------------------------------------------------------- the fast way
+
+
+def _all_columns(plan: Plan, survey: _Survey) -> dict[str, str] | None:
+    """Return name and type of all that the reader must find, None where names would clash."""
+    if len(survey.unknown_keys) > _MAX_UNKNOWN_COLUMNS:
+        return None
+    declared = {column.name: column.data_type for column in plan.delivery.raw_table.columns}
+    columns = {"#row": "bigint", **declared, **dict.fromkeys(survey.unknown_keys, "json")}
+    folded = {name.lower() for name in columns}
+    return columns if len(folded) == len(columns) and "" not in folded else None
+
+
+def _without(part: Part, row_numbers: Set[int]) -> Path:
+    """Return a copy of the work file without these records."""
+    path = part.path.with_name("sound.work")
+    beginning = len(b'{"#row":')
+    with open(part.path, "rb") as whole, open(path, "wb") as kept:
+        for line in whole:
+            if int(line[beginning : line.index(b",", beginning)]) not in row_numbers:
+                kept.write(line)
+    return path
+
+
+def _insert_typed(
+    connection: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    path: Path,
+    longest: int,
+    columns: Mapping[str, str],
+    survey: _Survey,
+) -> int:
+    types = ", ".join(f"{literal(name)}: {literal(each)}" for name, each in columns.items())
+    relation = (
+        f"read_json({file_literal(path)}, format = 'newline_delimited', auto_detect = false, "
+        f"columns = {{{types}}}, "
+        f"maximum_object_size = {max(longest + 128, _MIN_OBJECT_BYTES)})"
+    )
+    members = [
+        f"{literal(json.dumps(key) + ':')} || {identifier(key)}::varchar"
+        for key in survey.unknown_keys
+    ]
+    try:
+        return insert_rows(
+            connection,
+            plan.delivery,
+            relation,
+            columns={name: identifier(name) for name in plan.columns},
+            other_fields=_object_of(members),
+            row_number='"#row"',
+        )
+    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
+        raise NeedsCare(str(error)) from error
+
+
+# ---------------------------------------------------------------- the careful way
+
+
+def _values(plan: Plan, relation: str, condition: str) -> str:
+    """Return the relation with the record's values, null where the condition does not hold."""
+    value = plan.value if condition == "true" else f"case when {condition} then {plan.value} end"
+    return f"(select *, {value} as value from {relation})"
+
+
+def _insert_values(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, values: str, survey: _Survey
+) -> int:
+    return insert_rows(
+        connection,
+        plan.delivery,
+        values,
+        columns=plan.columns,
+        other_fields=_other_fields(plan, survey.unknown_keys),
+        condition="value is not null",
+    )
+
+
+def _insert_approved(
+    connection: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    relation: str,
+    judged: _Judged,
+    survey: _Survey,
+    rejected: list[Rejection],
+) -> int:
+    """Insert the approved records, and reject those whose values do not fit their columns."""
+    approved = judged.approved
+    if not approved:
+        return 0
+    connection.execute(
+        "create or replace temp table approved_rows as select unnest($1::bigint[]) as row_number",
+        [list(approved)],
+    )
+    chosen = f"(select * from {relation} where row_number in (from approved_rows))"
+    # The filter may be applied after the value is computed, hence the guard.
+    values = _values(plan, chosen, "json_valid(record)")
+    inserted = _insert_values(connection, plan, values, survey)
+    if inserted < len(approved):
+        left = connection.execute(f"select row_number from {values} where value is null").fetchall()
+        for (row,) in left:
+            line, text = approved[row]
+            detail = json_verdict.mismatch_in(text, plan.types)
+            rejected.append(Rejection(row, "wrong_type", detail, text=text, line_number=line))
+    return inserted
+
+
+# ---------------------------------------------------------------- what the table does not declare
+
+
+def _other_fields(plan: Plan, unknown: tuple[str, ...]) -> str:
+    if len(unknown) > _MAX_LISTED_KEYS:
+        used = json.dumps(dict.fromkeys(sorted(plan.known_keys)))
+        rest = f"nullif(json_merge_patch(record, {literal(used)})::varchar, '{{}}')"
+        members = [f"substr({rest}, 2, length({rest}) - 2)"]
+    else:
+        pointers = ", ".join(literal(Origin("", (key,)).pointer) for key in unknown)
+        found = f"json_extract(record, [{pointers}]::varchar[])"
+        members = [
+            f"{literal(json.dumps(key) + ':')} || nullif({found}[{number}]::varchar, 'null')"
+            for number, key in enumerate(unknown, start=1)
+        ]
+    if plan.has_parent:
+        members.append("'\"^\":' || parent_rest")
+    return _object_of(members)
+
+
+def _object_of(members: list[str]) -> str:
+    """Return the JSON object of those members that are not null, null where none is."""
+    if not members:
+        return "null"
+    return f"'{{' || nullif(concat_ws(',', {', '.join(members)}), '') || '}}'"

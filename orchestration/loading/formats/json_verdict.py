@@ -1,0 +1,205 @@
+"""What a strict parser says of one JSON record: the reason why it is not loaded, or nothing."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NoReturn
+
+from orchestration.loading.text import Batch, rejected_bytes
+
+MAX_DEPTH = 1000
+
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+
+Verdict = tuple[str, str]
+
+
+class _Members(list):
+    """The members of an object, in order, repeated names included."""
+
+
+def verdict_on(
+    text: str,
+    *,
+    types: Mapping[str, Any],
+    is_unterminated: bool = False,
+    has_no_records: bool = False,
+) -> Verdict | None:
+    """Return reason and detail where the record may not be loaded."""
+    try:
+        record = _parse(text)
+    except json.JSONDecodeError as error:
+        if is_unterminated and _breaks_off(text, error):
+            return "truncated_record", f"the file ends within the record ({error.msg})"
+        return "invalid_json", f"{error.msg} at character {error.pos + 1}"
+    except _NotStandard as error:
+        return "invalid_json", f"{error} is no JSON value"
+    except RecursionError:
+        return None
+    if not isinstance(record, _Members):
+        return "not_an_object", f"expected an object, found {text[:80]!r}"
+    names = [name for name, _ in record]
+    repeated = sorted({name for name in names if names.count(name) > 1}) if names else []
+    if repeated:
+        return "duplicate_key", f"twice in the record: {', '.join(map(repr, repeated[:10]))}"
+    if has_no_records:
+        return "missing_records", "the array of records is not in the record"
+    mismatch = _container_mismatch(record, types)
+    return None if mismatch is None else ("wrong_type", mismatch)
+
+
+def mismatch_in(text: str, types: Mapping[str, Any]) -> str:
+    """Return which field of the record does not fit the type of its column."""
+    for name, value in _parse(text):
+        if name in types and (found := _leaf_mismatch(value, types[name], name)):
+            return found
+    return "a value does not fit the type of its column"
+
+
+def without_too_deep(batch: Batch) -> Batch:
+    """Return the batch with the records that nest too deep rejected."""
+    suspects = {
+        number
+        for number, line in enumerate(batch.lines)
+        if len(line) > 2 * MAX_DEPTH and line.count(b"[") + line.count(b"{") > MAX_DEPTH
+        if _depth(line) > MAX_DEPTH
+    }
+    if not suspects:
+        return batch
+    rejections = list(batch.rejections)
+    kept: list[tuple[int, int, bytes]] = []
+    positions = zip(batch.row_numbers, batch.line_numbers, batch.lines, strict=True)
+    for number, (row, line_number, line) in enumerate(positions):
+        if number in suspects:
+            detail = f"nested deeper than {MAX_DEPTH:,} levels"
+            rejection = rejected_bytes(line, "too_deep", detail, row, line_number, 0)
+            rejections.append(replace(rejection, raw=None, byte_offset=None))
+        else:
+            kept.append((row, line_number, line))
+    return replace(
+        batch,
+        row_numbers=[row for row, _, _ in kept],
+        line_numbers=[line_number for _, line_number, _ in kept],
+        lines=[line for _, _, line in kept],
+        rejections=rejections,
+    )
+
+
+class _NotStandard(ValueError):
+    """NaN, Infinity or -Infinity."""
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _NotStandard(name)
+
+
+def _parse(text: str) -> Any:
+    return json.loads(
+        text,
+        object_pairs_hook=_Members,
+        parse_constant=_refuse_constant,
+        parse_int=_Number,
+        parse_float=_Number,
+    )
+
+
+class _Number(str):
+    """A number as it is written."""
+
+
+def _breaks_off(text: str, error: json.JSONDecodeError) -> bool:
+    rest = text[error.pos :].strip()
+    return text.lstrip().startswith(("{", "[")) and (
+        error.msg.startswith(("Unterminated string", "Invalid \\u", "Invalid \\escape"))
+        or not rest
+        or any(word.startswith(rest) for word in ("true", "false", "null", "-"))
+    )
+
+
+def _container_mismatch(record: _Members, types: Mapping[str, Any]) -> str | None:
+    for name, value in record:
+        if name in types and (found := _shape_mismatch(value, types[name], name)):
+            return found
+    return None
+
+
+def _shape_mismatch(value: Any, data_type: Any, at: str) -> str | None:
+    """Return where a scalar or the wrong container stands for an object or an array."""
+    if value is None:
+        return None
+    if data_type.id == "struct":
+        if not isinstance(value, _Members):
+            return f"{at} is {_shown(value)}; expected an object"
+        fields = dict(data_type.children)
+        found = (
+            _shape_mismatch(child, fields[name], f"{at}.{name}")
+            for name, child in value
+            if name in fields
+        )
+        return next((each for each in found if each), None)
+    if data_type.id == "list":
+        if not isinstance(value, list) or isinstance(value, _Members):
+            return f"{at} is {_shown(value)}; expected an array"
+        element = data_type.children[0][1]
+        found = (
+            _shape_mismatch(child, element, f"{at}[{number}]") for number, child in enumerate(value)
+        )
+        return next((each for each in found if each), None)
+    return None
+
+
+def _leaf_mismatch(value: Any, data_type: Any, at: str) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, _Members) and data_type.id == "struct":
+        fields = dict(data_type.children)
+        found = (
+            _leaf_mismatch(child, fields[name], f"{at}.{name}")
+            for name, child in value
+            if name in fields
+        )
+        return next((each for each in found if each), None)
+    if isinstance(value, list) and data_type.id == "list":
+        element = data_type.children[0][1]
+        found = (_leaf_mismatch(child, element, at) for child in value)
+        return next((each for each in found if each), None)
+    if data_type.id in ("varchar", "json"):
+        return None
+    if data_type.id in ("bigint", "integer", "smallint", "hugeint", "ubigint", "tinyint"):
+        is_good = isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+\s*", value) is not None
+    elif data_type.id in ("double", "float"):
+        is_good = isinstance(value, str) and _is_float(value)
+    elif data_type.id == "boolean":
+        is_good = isinstance(value, bool)
+    else:
+        return None
+    return None if is_good else f"{at} is {_shown(value)}; expected {str(data_type).lower()}"
+
+
+def _is_float(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, _Members):
+        return "an object"
+    if isinstance(value, list):
+        return "an array"
+    return value[:80] if isinstance(value, _Number) else json.dumps(value)[:80]
+
+
+def _depth(line: bytes) -> int:
+    depth = deepest = 0
+    for token in _TOKEN.finditer(line):
+        first = token.group()[:1]
+        if first in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif first in b"]}":
+            depth -= 1
+    return deepest

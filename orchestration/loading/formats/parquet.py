@@ -1,0 +1,197 @@
+"""Reader `parquet`: columns by name, cast to the types of the twin."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from orchestration.loading.formats.common import PartOutcome
+from orchestration.loading.inserting import Delivery, insert_rows
+from orchestration.loading.mapping import Origin, origins_of
+from orchestration.loading.reasons import FileRefused
+from orchestration.loading.text import Rejection
+from orchestration.loading.warehouse import file_literal, identifier, is_full_disk, literal
+
+_NESTED = ("struct", "list", "map", "array", "union")
+_INTEGERS = ("tinyint", "utinyint", "smallint", "usmallint", "integer", "uinteger", "bigint")
+_FLOATS = ("float", "double")
+_NOT_THE_FILES_FAULT = (
+    duckdb.OutOfMemoryException,
+    duckdb.FatalException,
+    duckdb.TransactionException,
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ParserException,
+)
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A SQL expression, and the condition that it lost nothing (None: it never does)."""
+
+    sql: str
+    is_kept: str | None = None
+
+
+def insert(connection: duckdb.DuckDBPyConnection, delivery: Delivery, path: Path) -> PartOutcome:
+    """Insert every row of the file whose values fit the types of the raw table."""
+    try:
+        return _insert(connection, delivery, path)
+    except _NOT_THE_FILES_FAULT:
+        raise
+    except duckdb.Error as error:
+        if is_full_disk(error):
+            raise
+        raise FileRefused("parquet_invalid", str(error).partition("\n")[0]) from error
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, delivery: Delivery, path: Path) -> PartOutcome:
+    relation = f"read_parquet({file_literal(path)}, file_row_number = true)"
+    found = {
+        name: duckdb.sqltype(data_type)
+        for name, data_type, *_ in connection.execute(
+            f"describe select * exclude (file_row_number) from {relation}"
+        ).fetchall()
+    }
+    (read,) = connection.execute(f"select count(*) from {relation}").fetchone()
+    columns: dict[str, str] = {}
+    conditions: list[str] = []
+    rest: list[str] = []
+    used: set[str] = set()
+    for origin in origins_of(delivery.raw_table, delivery.source):
+        column = next(c for c in delivery.raw_table.columns if c.name == origin.column)
+        if origin.constant is not None:
+            columns[origin.column] = literal(origin.constant)
+            continue
+        reached = _reach(origin, found)
+        if reached is None:
+            continue
+        sql, found_type, name = reached
+        wanted = duckdb.sqltype(column.data_type)
+        value = _cast(sql, found_type, wanted, column.data_type)
+        columns[origin.column] = value.sql
+        if value.is_kept is not None:
+            conditions.append(f"({sql} is null or {value.is_kept})")
+        if sql == identifier(name):
+            used.add(name)
+            left = _left_over(sql, found_type, wanted)
+            if left is not None:
+                rest.append(_member(name, f"json_strip_nulls(to_json({left}))"))
+    if not any(name for name in columns if name not in _constants(delivery)):
+        wanted_names = ", ".join(column.name for column in delivery.raw_table.columns)[:300]
+        raise FileRefused(
+            "missing_required_column",
+            f"its columns are {', '.join(found)[:300]}; expected one of {wanted_names}",
+        )
+    rest += [_member(name, f"to_json({identifier(name)})") for name in found if name not in used]
+    condition = " and ".join(conditions) or "true"
+    inserted = insert_rows(
+        connection,
+        delivery,
+        relation,
+        columns=columns,
+        other_fields=f"'{{' || nullif(concat_ws(',', {', '.join(rest)}), '') || '}}'"
+        if rest
+        else "null",
+        row_number="file_row_number + 1",
+        condition=condition,
+    )
+    rejections: list[Rejection] = []
+    if inserted < read:
+        fields = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in found)
+        left = connection.execute(
+            f"select file_row_number + 1, to_json(struct_pack({fields}))::varchar "
+            f"from {relation} where not coalesce({condition}, false)"
+        ).fetchall()
+        detail = "a value cannot be read as the type of its column"
+        rejections = [Rejection(row, "wrong_type", detail, text=text) for row, text in left]
+    return PartOutcome(read, inserted, rejections)
+
+
+def _constants(delivery: Delivery) -> set[str]:
+    origins = origins_of(delivery.raw_table, delivery.source)
+    return {origin.column for origin in origins if origin.constant is not None}
+
+
+def _reach(origin: Origin, found: dict[str, Any]) -> tuple[str, Any, str] | None:
+    """Return expression, type and top-level column of the origin where the file has it."""
+    whole = ".".join(origin.path)
+    if whole in found:
+        return identifier(whole), found[whole], whole
+    name, *inner = origin.path
+    if name not in found or not inner:
+        return None
+    sql, data_type = identifier(name), found[name]
+    for position, key in enumerate(inner):
+        fields = dict(data_type.children) if data_type.id == "struct" else {}
+        if key in fields:
+            sql, data_type = f"{sql}.{identifier(key)}", fields[key]
+            continue
+        if str(data_type) in ("VARCHAR", "JSON"):
+            pointer = literal(Origin("", tuple(inner[position:])).pointer)
+            return f"try({sql} ->> {pointer})", duckdb.sqltype("varchar"), name
+        return None
+    return sql, data_type, name
+
+
+def _cast(sql: str, found: Any, wanted: Any, declared: str) -> _Value:
+    if str(found) == str(wanted):
+        return _Value(sql)
+    if str(wanted) == "VARCHAR":
+        if found.id == "blob":
+            return _Value(f"try(decode({sql}))", f"try(decode({sql})) is not null")
+        if found.id in _NESTED:
+            return _Value(f"to_json({sql})::varchar")
+        return _Value(f"cast({sql} as varchar)")
+    value = f"try(cast({sql} as {declared}))"
+    if _always_fits(found, wanted):
+        return _Value(f"cast({sql} as {declared})")
+    if found.id in _FLOATS and wanted.id in _INTEGERS:
+        # A cast would round.
+        return _Value(value, f"{value} = {sql}")
+    return _Value(value, f"{value} is not null")
+
+
+def _always_fits(found: Any, wanted: Any) -> bool:
+    """Tell whether every value of the one type is one of the other, by name where nested."""
+    if found.id != wanted.id:
+        if str(wanted) == "VARCHAR":
+            return found.id not in (*_NESTED, "blob")
+        signed = ("tinyint", "smallint", "integer", "bigint")
+        if found.id in signed and wanted.id in signed:
+            return signed.index(found.id) <= signed.index(wanted.id)
+        return (found.id, wanted.id) == ("float", "double")
+    if found.id == "struct":
+        expected = dict(wanted.children)
+        return all(
+            _always_fits(child, expected[name])
+            for name, child in found.children
+            if name in expected
+        )
+    if found.id == "list":
+        return _always_fits(found.children[0][1], wanted.children[0][1])
+    return str(found) == str(wanted)
+
+
+def _left_over(sql: str, found: Any, wanted: Any, depth: int = 0) -> str | None:
+    """Return an expression for what the file nests in a column and the twin does not declare."""
+    if found.id == wanted.id == "struct":
+        expected = dict(wanted.children)
+        fields: list[str] = []
+        for name, child in found.children:
+            inner = f"{sql}.{identifier(name)}"
+            left = _left_over(inner, child, expected[name], depth) if name in expected else inner
+            if left is not None:
+                fields.append(f"{identifier(name)} := {left}")
+        return f"struct_pack({', '.join(fields)})" if fields else None
+    if found.id == wanted.id == "list":
+        element = f"element{depth}"
+        left = _left_over(element, found.children[0][1], wanted.children[0][1], depth + 1)
+        return None if left is None else f"list_transform({sql}, lambda {element}: {left})"
+    return None
+
+
+def _member(name: str, value: str) -> str:
+    return f"{literal(json.dumps(name) + ':')} || nullif({value}::varchar, '{{}}')"

@@ -1,0 +1,101 @@
+"""How rows, rejections and the ledger's row of one delivery reach the warehouse. Imports DuckDB."""
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from orchestration.loading.raw_tables import OWN_COLUMNS_BEFORE
+from orchestration.loading.text import KEPT_BYTES, Rejection
+from orchestration.loading.warehouse import file_literal, identifier, literal
+from orchestration.sources import RawTable, Source
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A file's content on its way into a raw table."""
+
+    source: Source
+    raw_table: RawTable
+    file_id: str
+    loaded_at: datetime
+    work_dir: Path
+    is_careful: bool = False
+
+
+def insert_rows(
+    connection: duckdb.DuckDBPyConnection,
+    delivery: Delivery,
+    relation: str,
+    *,
+    columns: Mapping[str, str],
+    other_fields: str = "null",
+    row_number: str = "row_number",
+    condition: str = "true",
+) -> int:
+    """Insert what the relation holds, a SQL expression per column, and return how many rows."""
+    own = [
+        literal(delivery.source.name),
+        literal(delivery.source.timezone),
+        literal(delivery.file_id),
+        row_number,
+        f"timestamp {literal(delivery.loaded_at.isoformat(sep=' '))}",
+    ]
+    names = [name for name, _ in OWN_COLUMNS_BEFORE] + list(columns) + ["_other_fields"]
+    statement = (
+        f"insert into raw.{identifier(delivery.raw_table.name)} "
+        f"({', '.join(map(identifier, names))}) "
+        f"select {', '.join([*own, *columns.values(), other_fields])} "
+        f"from {relation} where {condition}"
+    )
+    (inserted,) = connection.execute(statement).fetchone()
+    return inserted
+
+
+def insert_rejections(
+    connection: duckdb.DuckDBPyConnection, delivery: Delivery, rejections: Iterable[Rejection]
+) -> int:
+    """Insert the rejected records, through a file since there may be very many."""
+    path = delivery.work_dir / "rejections.work"
+    count = 0
+    with open(path, "w", encoding="utf-8") as file:
+        for rejection in rejections:
+            file.write(json.dumps(_as_row(rejection)) + "\n")
+            count += 1
+    if count:
+        connection.execute(
+            "insert into raw.rejected_records select "
+            f"{literal(delivery.file_id)}, {literal(delivery.source.name)}, "
+            "row_number, line_number, byte_offset, reason, detail, record_text, record_base64, "
+            f"timestamp {literal(delivery.loaded_at.isoformat(sep=' '))} "
+            f"from read_json({file_literal(path)}, format = 'newline_delimited', columns = {{"
+            "row_number: 'bigint', line_number: 'bigint', byte_offset: 'bigint', "
+            "reason: 'varchar', detail: 'varchar', record_text: 'varchar', "
+            "record_base64: 'varchar'})"
+        )
+    return count
+
+
+def _as_row(rejection: Rejection) -> dict[str, object]:
+    raw = rejection.raw
+    return {
+        "row_number": rejection.row_number,
+        "line_number": rejection.line_number,
+        "byte_offset": rejection.byte_offset,
+        "reason": rejection.reason,
+        "detail": rejection.detail[:1000],
+        "record_text": _kept(rejection.text),
+        "record_base64": None if raw is None else base64.b64encode(raw[:KEPT_BYTES]).decode(),
+    }
+
+
+def _kept(text: str | None) -> str | None:
+    if text is None:
+        return None
+    # Half a character at the cut, lone surrogates and NUL are no valid text.
+    cut = text.encode("utf-8", "replace")[:KEPT_BYTES].decode("utf-8", "ignore")
+    return cut.replace("\0", "\ufffd")

@@ -1,0 +1,95 @@
+"""How a file is landed: a private copy, named by its content, that nobody else writes to."""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from orchestration.loading.finding import FoundFile
+from orchestration.loading.reasons import FileRefused
+from orchestration.loading.warehouse import LoadingStopped
+
+_CHUNK_BYTES = 1 << 20
+
+
+class StillChanging(Exception):
+    """A file that changed while it was being copied."""
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """The private copy of a file; its path says nothing but its content."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+
+
+def land(found: FoundFile, landing_dir: Path) -> LandedFile:
+    """Copy the file to `<sha256>.landed` in the landing folder while hashing it."""
+    if not found.is_regular:
+        raise FileRefused("not_regular_file", "it is a link, pipe, socket or device")
+    incoming = landing_dir / "incoming.part"
+    digest = hashlib.sha256()
+    size = 0
+    descriptor = _open(found)
+    with os.fdopen(descriptor, "rb", buffering=0) as source:
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            raise FileRefused("not_regular_file", "it is a link, pipe, socket or device")
+        with stop_on_full_disk(landing_dir, before.st_size), open(incoming, "wb") as copy:
+            while chunk := _read(source):
+                digest.update(chunk)
+                size += len(chunk)
+                copy.write(chunk)
+        after = os.fstat(descriptor)
+    if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, size):
+        raise StillChanging(found.shown_path)
+    # No fsync: a copy never outlives the load that made it, so a crash has nothing to lose here.
+    path = landing_dir / f"{digest.hexdigest()}.landed"
+    os.replace(incoming, path)
+    return LandedFile(path, digest.hexdigest(), size)
+
+
+def sweep(landing_dir: Path) -> None:
+    """Make the landing folder, and empty it of what a killed load left behind."""
+    landing_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for entry in os.scandir(landing_dir):
+        if entry.name.endswith((".part", ".landed", ".work")):
+            os.unlink(entry.path)
+
+
+@contextmanager
+def stop_on_full_disk(folder: Path, needed_bytes: int) -> Iterator[None]:
+    """Turn "no space left" into a stop that says where and how much is needed."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise LoadingStopped(
+            f"{folder}: no space left; found less than the {needed_bytes:,} bytes that the next "
+            "file needs. Free some and load again: nothing is lost"
+        ) from error
+
+
+def _open(found: FoundFile) -> int:
+    try:
+        # Not blocking, not following: a pipe or link put there meanwhile must not hold us up.
+        return os.open(found.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise FileRefused("not_regular_file", "it is a link") from error
+        raise FileRefused("unreadable", error.strerror or str(error)) from error
+
+
+def _read(source: BinaryIO) -> bytes:
+    try:
+        return source.read(_CHUNK_BYTES)
+    except OSError as error:
+        raise FileRefused("unreadable", error.strerror or str(error)) from error

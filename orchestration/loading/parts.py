@@ -1,0 +1,161 @@
+"""Numbered work files: a text file in pieces that DuckDB can read fast and in any order."""
+
+import csv
+import io
+import itertools
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from orchestration.loading.landing import stop_on_full_disk
+from orchestration.loading.text import Batch, Rejection
+from orchestration.loading.warehouse import file_literal, literal
+
+# Large enough that DuckDB fills whole row groups from one part; smaller ones cost a third more.
+PART_BYTES = 128 << 20
+
+_MIN_LINE_BYTES = 2 << 20
+_SLOTS = 3
+
+
+@dataclass(frozen=True)
+class Part:
+    """One work file: its records, each led by row and line number, and what was rejected."""
+
+    path: Path
+    delimiter: str
+    count: int = 0
+    longest: int = 0
+    is_quoted: bool = False
+    rejections: tuple[Rejection, ...] = ()
+    unterminated_row: int | None = None
+
+
+def write_parts(
+    batches: Iterable[Batch],
+    work_dir: Path,
+    *,
+    delimiter: str,
+    prefix: str | None = None,
+    part_bytes: int = PART_BYTES,
+) -> Iterator[Part]:
+    """Pack the batches into work files, at most three of which exist at a time.
+
+    Row and line number lead each line as the prefix says, by default as columns of their own.
+    """
+    template = f"{prefix or f'%d{delimiter}%d{delimiter}'}%b\n".encode()
+    paths = itertools.cycle(work_dir / f"part{slot}.work" for slot in range(_SLOTS))
+    waiting = next(batches := iter(batches), None)
+    while waiting is not None:
+        part = Part(next(paths), delimiter, is_quoted=waiting.is_quoted)
+        size = 0
+        rejections: list[Rejection] = []
+        # Overwritten in place: its pages are in memory already, which halves the cost of writing.
+        with open(part.path, "r+b" if part.path.exists() else "wb") as file:
+            while waiting is not None and waiting.is_quoted == part.is_quoted and size < part_bytes:
+                text = _encoded(waiting, delimiter, template)
+                with stop_on_full_disk(work_dir, part_bytes):
+                    file.write(text)
+                rejections += waiting.rejections
+                size += len(text) + sum(len(each.raw or b"") for each in waiting.rejections)
+                part = replace(
+                    part,
+                    count=part.count + waiting.count,
+                    longest=max(part.longest, _longest(waiting, text)),
+                    unterminated_row=waiting.unterminated_row,
+                )
+                waiting = next(batches, None)
+            with stop_on_full_disk(work_dir, part_bytes):
+                file.truncate()
+        yield replace(part, rejections=tuple(rejections))
+
+
+def one_ahead(parts: Iterator[Part]) -> Iterator[Part]:
+    """Yield the parts while a thread prepares the next one; its errors are raised here."""
+    ready: queue.Queue[tuple[Part | None, BaseException | None]] = queue.Queue(maxsize=1)
+    is_abandoned = threading.Event()
+
+    def hand_over(item: tuple[Part | None, BaseException | None]) -> bool:
+        while not is_abandoned.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def prepare() -> None:
+        try:
+            for part in parts:
+                if not hand_over((part, None)):
+                    return
+            hand_over((None, None))
+        except BaseException as error:  # noqa: BLE001  (raised again by the reader)
+            hand_over((None, error))
+
+    thread = threading.Thread(target=prepare, name="prepare-parts", daemon=True)
+    thread.start()
+    try:
+        while True:
+            part, error = ready.get()
+            if error is not None:
+                raise error
+            if part is None:
+                return
+            yield part
+    finally:
+        is_abandoned.set()
+        thread.join()
+
+
+def part_relation(part: Part, columns: Iterable[str]) -> str:
+    """Return the SQL table function that reads the part: row_number, line_number, the columns."""
+    return _read_csv(
+        part,
+        [
+            ("row_number", "bigint"),
+            ("line_number", "bigint"),
+            *((column, "varchar") for column in columns),
+        ],
+    )
+
+
+def whole_line_relation(part: Part) -> str:
+    """Return the SQL table function that reads each line of the part as one column, `line`."""
+    return _read_csv(part, [("line", "varchar")])
+
+
+def _read_csv(part: Part, columns: Iterable[tuple[str, str]]) -> str:
+    types = ", ".join(f"{literal(name)}: {literal(data_type)}" for name, data_type in columns)
+    quote = "'\"'" if part.is_quoted else "''"
+    longest = max(part.longest + 128, _MIN_LINE_BYTES)
+    return (
+        f"read_csv({file_literal(part.path)}, auto_detect = false, header = false, "
+        f"columns = {{{types}}}, delim = {literal(part.delimiter)}, quote = {quote}, "
+        f"escape = {quote}, comment = '', nullstr = '', new_line = '\\n', strict_mode = false, "
+        f"max_line_size = {longest}, buffer_size = {max(4 << 20, 2 * longest)}, "
+        f"parallel = {str(not part.is_quoted).lower()})"
+    )
+
+
+def _encoded(batch: Batch, delimiter: str, template: bytes) -> bytes:
+    if batch.lines and not batch.is_quoted:
+        rows = zip(batch.row_numbers, batch.line_numbers, batch.lines, strict=True)
+        return b"".join(map(template.__mod__, rows))
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, delimiter=delimiter, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    fields = batch.fields or ([line.decode()] for line in batch.lines)
+    writer.writerows(
+        [row, line, *record]
+        for row, line, record in zip(batch.row_numbers, batch.line_numbers, fields, strict=False)
+    )
+    return buffer.getvalue().encode()
+
+
+def _longest(batch: Batch, text: bytes) -> int:
+    if batch.is_quoted:
+        # A quoted value may hold line ends and doubled quotes; the whole batch is a safe bound.
+        return len(text)
+    return max(map(len, batch.lines), default=0) + 48

@@ -1,0 +1,139 @@
+"""The tables of schema `raw`, created from the staging twins. Imports DuckDB."""
+
+from collections.abc import Iterable, Mapping
+
+import duckdb
+
+from orchestration.loading.warehouse import LoadingStopped, identifier
+from orchestration.sources import RawTable, Source
+
+OWN_COLUMNS_BEFORE = (
+    ("_source_name", "varchar"),
+    ("_source_timezone", "varchar"),
+    ("_file_id", "varchar"),
+    ("_row_number", "bigint"),
+    ("_loaded_at", "timestamp"),
+)
+OWN_COLUMNS_AFTER = (("_other_fields", "json"),)
+
+_LEDGER = """
+create or replace table raw.sources (
+    source_name varchar,
+    source_kind varchar,
+    raw_table varchar,
+    path varchar,
+    timezone varchar,
+    user_namespace varchar,
+    session_ids_from varchar,
+    on_redelivery varchar,
+    own_hosts varchar,
+    earliest_date date,
+    freshness_hours integer
+);
+create table if not exists raw.load_files (
+    load_id bigint,
+    file_id varchar,
+    source_name varchar,
+    source_kind varchar,
+    raw_table varchar,
+    path varchar,
+    content_sha256 varchar,
+    size_bytes bigint,
+    modified_at timestamp,
+    status varchar,
+    reason varchar,
+    detail varchar,
+    records_read bigint,
+    records_loaded bigint,
+    records_rejected bigint,
+    superseded_by_file_id varchar,
+    loaded_at timestamp,
+    load_seconds double
+);
+create table if not exists raw.rejected_records (
+    file_id varchar,
+    source_name varchar,
+    row_number bigint,
+    line_number bigint,
+    byte_offset bigint,
+    reason varchar,
+    detail varchar,
+    record_text varchar,
+    record_base64 varchar,
+    rejected_at timestamp
+);
+"""
+
+
+def create_raw_tables(
+    connection: duckdb.DuckDBPyConnection,
+    raw_tables: Mapping[str, RawTable],
+    sources: Iterable[Source],
+) -> None:
+    """Create what is missing of schema `raw` and register the configured sources."""
+    connection.execute("begin")
+    try:
+        connection.execute("create schema if not exists raw")
+        connection.execute(_LEDGER)
+        for table in raw_tables.values():
+            _create(connection, table)
+        _register(connection, raw_tables, sources)
+        connection.execute("commit")
+    except BaseException:
+        connection.execute("rollback")
+        raise
+
+
+def table_columns(table: RawTable) -> list[tuple[str, str]]:
+    """Return name and type of every column of the raw table, the loader's own included."""
+    declared = [(column.name, column.data_type) for column in table.columns]
+    return [*OWN_COLUMNS_BEFORE, *declared, *OWN_COLUMNS_AFTER]
+
+
+def _create(connection: duckdb.DuckDBPyConnection, table: RawTable) -> None:
+    expected = table_columns(table)
+    columns = ", ".join(f"{identifier(name)} {data_type}" for name, data_type in expected)
+    connection.execute(f"create table if not exists raw.{identifier(table.name)} ({columns})")
+    found = {
+        name: data_type
+        for name, data_type in connection.execute(
+            "select column_name, data_type from duckdb_columns() "
+            "where schema_name = 'raw' and table_name = $1 and database_name = current_database()",
+            [table.name],
+        ).fetchall()
+    }
+    for name, data_type in expected:
+        if name not in found:
+            added = f"{identifier(name)} {data_type}"
+            connection.execute(f"alter table raw.{identifier(table.name)} add column {added}")
+            continue
+        (wanted,) = connection.execute(f"select typeof(cast(null as {data_type}))").fetchone()
+        if wanted != found[name]:
+            raise LoadingStopped(
+                f"raw.{table.name}.{name} has the type {found[name]}, and its staging twin now "
+                f"says {wanted}; restore the type, or remove the warehouse and load again"
+            )
+
+
+def _register(
+    connection: duckdb.DuckDBPyConnection,
+    raw_tables: Mapping[str, RawTable],
+    sources: Iterable[Source],
+) -> None:
+    for source in sources:
+        connection.execute(
+            "insert into raw.sources values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            [
+                source.name,
+                source.kind,
+                raw_tables[source.kind].name,
+                source.path,
+                source.timezone,
+                source.user_namespace,
+                source.session_ids_from,
+                source.on_redelivery,
+                ",".join(source.own_hosts) or None,
+                source.earliest_date,
+                source.freshness_hours,
+            ],
+        )

@@ -1,0 +1,187 @@
+"""Text content as blocks of whole lines, and which of those lines are safe to hand on."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+MAX_RECORD_BYTES = 16 << 20
+KEPT_BYTES = 64 << 10
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A record that is not loaded: where it stood, why, and as much of it as is kept."""
+
+    row_number: int
+    reason: str
+    detail: str
+    text: str | None = None
+    raw: bytes | None = None
+    line_number: int | None = None
+    byte_offset: int | None = None
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole lines as they stand in the content; `oversized` is the length of a line cut short."""
+
+    data: bytes
+    first_line: int
+    offset: int
+    oversized: int | None = None
+
+    @property
+    def is_terminated(self) -> bool:
+        """Tell whether the last line ends with a line end."""
+        return self.oversized is not None or self.data.endswith(b"\n")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Records in order, ready to be numbered: `lines` of text or rows of `fields`.
+
+    `is_quoted` says that the text holds bytes that only a quoted CSV value can carry.
+    """
+
+    row_numbers: Iterable[int]
+    line_numbers: Iterable[int]
+    lines: list[bytes] = field(default_factory=list)
+    fields: list[list[str]] = field(default_factory=list)
+    is_quoted: bool = False
+    rejections: list[Rejection] = field(default_factory=list)
+    unterminated_row: int | None = None
+
+    @property
+    def count(self) -> int:
+        """Return the number of records that are handed on."""
+        return len(self.lines) or len(self.fields)
+
+
+def read_blocks(chunks: Iterable[bytes]) -> Iterator[Block]:
+    """Yield the content in blocks cut at line ends, holding one over-long line at most once."""
+    offset, line = 0, 1
+    carry = b""
+    cut_head: bytes | None = None
+    cut_length = 0
+    for chunk in chunks:
+        if cut_head is not None:
+            end = chunk.find(b"\n") + 1
+            cut_length += end or len(chunk)
+            if not end:
+                continue
+            yield Block(cut_head, line, offset, cut_length)
+            offset, line, cut_head = offset + cut_length, line + 1, None
+            chunk = chunk[end:]
+        data = carry + chunk
+        end = data.rfind(b"\n") + 1
+        carry = data[end:]
+        if end:
+            yield Block(data[:end], line, offset)
+            offset, line = offset + end, line + data.count(b"\n", 0, end)
+        if len(carry) > MAX_RECORD_BYTES:
+            cut_head, cut_length, carry = carry[:KEPT_BYTES], len(carry), b""
+    if cut_head is not None:
+        yield Block(cut_head, line, offset, cut_length)
+    elif carry:
+        yield Block(carry, line, offset)
+
+
+def read_batches(blocks: Iterable[Block]) -> Iterator[Batch]:
+    """Yield each line that is not blank as one record; bytes that no text can hold are rejected."""
+    row = 1
+    for block in blocks:
+        batch = _whole(block, row) or _line_by_line(block, row)
+        row += batch.count + len(batch.rejections)
+        if batch.count or batch.rejections:
+            yield batch
+
+
+def unsafe_bytes(line: bytes) -> tuple[str, str] | None:
+    """Return reason and detail where the bytes cannot become text."""
+    if b"\0" in line:
+        return "control_character", f"a NUL byte at byte {line.index(0) + 1} of the record"
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        found = line[error.start : error.end].hex(" ")
+        return "invalid_utf8", f"bytes {found} at byte {error.start + 1} of the record"
+    return None
+
+
+def rejected_bytes(
+    line: bytes, reason: str, detail: str, row: int, line_number: int, offset: int
+) -> Rejection:
+    """Return the rejection of a record of which only bytes are known."""
+    return Rejection(
+        row_number=row,
+        reason=reason,
+        detail=detail,
+        text=line[:KEPT_BYTES].decode("utf-8", "replace").replace("\0", "\ufffd"),
+        raw=line[:KEPT_BYTES],
+        line_number=line_number,
+        byte_offset=offset,
+    )
+
+
+def _whole(block: Block, row: int) -> Batch | None:
+    """Return the block as it is where no line of it needs a second look."""
+    data = block.data
+    if block.oversized is not None or unsafe_bytes(data) is not None:
+        return None
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n")
+        if not block.is_terminated:
+            data = data.removesuffix(b"\r")
+    lines = data.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    line_numbers: Iterable[int] = range(block.first_line, block.first_line + len(lines))
+    if not all(lines) or any(map(bytes.isspace, lines)):
+        kept = [
+            (n, line) for n, line in zip(line_numbers, lines, strict=True) if not _is_blank(line)
+        ]
+        line_numbers, lines = [n for n, _ in kept], [line for _, line in kept]
+    if lines and max(map(len, lines)) > MAX_RECORD_BYTES:
+        return None
+    return Batch(
+        row_numbers=range(row, row + len(lines)),
+        line_numbers=line_numbers,
+        lines=lines,
+        is_quoted=b"\r" in data or b"\x01" in data,
+        unterminated_row=None if block.is_terminated else row + len(lines) - 1,
+    )
+
+
+def _line_by_line(block: Block, row: int) -> Batch:
+    rows: list[int] = []
+    line_numbers: list[int] = []
+    lines: list[bytes] = []
+    rejections: list[Rejection] = []
+    offset, number, first_row = block.offset, block.first_line, row
+    for raw in block.data.split(b"\n"):
+        line = raw.removesuffix(b"\r")
+        length = block.oversized or len(line)
+        if length > MAX_RECORD_BYTES:
+            problem = "record_too_large", f"{length:,} bytes; at most {MAX_RECORD_BYTES:,} are read"
+        else:
+            problem = unsafe_bytes(line)
+        if problem is not None:
+            rejections.append(rejected_bytes(line, *problem, row, number, offset))
+        elif not _is_blank(line):
+            rows.append(row)
+            line_numbers.append(number)
+            lines.append(line)
+        row = first_row + len(rows) + len(rejections)
+        offset, number = offset + len(raw) + 1, number + 1
+    last = rows[-1] if rows and not block.is_terminated else None
+    return Batch(
+        row_numbers=rows,
+        line_numbers=line_numbers,
+        lines=lines,
+        is_quoted=True,
+        rejections=rejections,
+        unterminated_row=last,
+    )
+
+
+def _is_blank(line: bytes) -> bool:
+    return not line or line.isspace()

@@ -1,0 +1,410 @@
+"""What to load: sources.yml and the staging twins as plain dataclasses. Imports only yaml."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+import yaml
+
+READERS = ("json", "csv", "parquet", "lines")
+
+ON_REDELIVERY = ("append", "replace")
+SESSION_IDS_FROM = ("tracker", "inactivity")
+EARLIEST_DATE = date(2000, 1, 1)
+"""What happened before is implausible, unless a source says otherwise."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_OPTIONS_OF_READER: Mapping[str, tuple[str, ...]] = {
+    "json": (),
+    "csv": ("delimiter", "quote", "header"),
+    "parquet": (),
+    "lines": ("pattern",),
+}
+
+
+class SourcesError(Exception):
+    """Sources or staging twins that cannot be used; the message lists every problem found."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a raw table, spelled as the vendor spells it."""
+
+    name: str
+    data_type: str
+
+
+@dataclass(frozen=True)
+class Format:
+    """A physical format in which a kind is exported: which reader reads it, and how."""
+
+    name: str
+    reader: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """Where records of one kind are put, and the loader's specification of that kind."""
+
+    kind: str
+    name: str
+    columns: tuple[Column, ...]
+    formats: tuple[Format, ...]
+    mapped: bool
+    on_redelivery: str
+    session_ids_from: str
+
+    def format_named(self, name: str) -> Format:
+        """Return the format of that name."""
+        return next(each for each in self.formats if each.name == name)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One configured source: where its exports are and how to take them."""
+
+    name: str
+    kind: str
+    path: str
+    project_dir: Path
+    timezone: str = "UTC"
+    user_namespace: str = "default"
+    session_ids_from: str = "tracker"
+    on_redelivery: str = "append"
+    format: str | None = None
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    records: str | None = None
+    own_hosts: tuple[str, ...] = ()
+    earliest_date: date = EARLIEST_DATE
+    settle_seconds: float = 0
+    freshness_hours: int | None = None
+
+    @property
+    def absolute_path(self) -> str:
+        """Return the folder or glob as an absolute path."""
+        return str(self.project_dir / self.path)
+
+
+def read_raw_tables(staging_dir: Path) -> dict[str, RawTable]:
+    """Return the raw table of every kind that has a staging twin, by kind."""
+    tables: dict[str, RawTable] = {}
+    problems: list[str] = []
+    for path in sorted(staging_dir.glob("*/*.yml")):
+        for declared in _declared_tables(path, problems):
+            table = _raw_table(path, declared, problems)
+            if table is None:
+                continue
+            if table.kind in tables:
+                problems.append(
+                    f"{path}: the kind {table.kind!r} has a second raw table {table.name!r}; "
+                    "expected one staging twin per kind"
+                )
+            tables[table.kind] = table
+    if not tables and not problems:
+        problems.append(f"{staging_dir}: no staging twin found; expected <kind>/stg_<kind>__*.yml")
+    _raise(problems)
+    return tables
+
+
+def read_sources(path: Path, raw_tables: Mapping[str, RawTable]) -> list[Source]:
+    """Return the configured sources in the order of the file."""
+    document = _read_yaml(path)
+    declared = document.get("sources") if isinstance(document, dict) else None
+    if not isinstance(declared, list):
+        raise SourcesError(f"{path}: expected a list under the key 'sources', found {declared!r}")
+    problems = [
+        f"{path}: unknown key {key!r}; expected only 'sources'"
+        for key in document
+        if key != "sources"
+    ]
+    sources: list[Source] = []
+    for number, entry in enumerate(declared, start=1):
+        source = _source(path, number, entry, raw_tables, problems)
+        if source is None:
+            continue
+        if any(other.name == source.name for other in sources):
+            problems.append(
+                f"{path}: source {source.name!r} is configured twice; expected unique names"
+            )
+        sources.append(source)
+    _raise(problems)
+    return sources
+
+
+# ---------------------------------------------------------------- staging twins
+
+
+def _declared_tables(path: Path, problems: list[str]) -> Iterator[dict[str, Any]]:
+    document = _read_yaml(path)
+    for source in (document or {}).get("sources") or []:
+        for table in source.get("tables") or []:
+            if _loader_of(table) is not None:
+                if source.get("schema", source.get("name")) != "raw":
+                    problems.append(
+                        f"{path}: table {table.get('name')!r} is in schema "
+                        f"{source.get('schema')!r}; expected 'raw'"
+                    )
+                yield table
+
+
+def _loader_of(table: Mapping[str, Any]) -> dict[str, Any] | None:
+    return ((table.get("config") or {}).get("meta") or {}).get("loader")
+
+
+def _raw_table(path: Path, declared: Mapping[str, Any], problems: list[str]) -> RawTable | None:
+    loader = _loader_of(declared) or {}
+    where = f"{path}: table {declared.get('name')!r}"
+    before = len(problems)
+    expected = ("kind", "on_redelivery", "session_ids_from", "formats", "mapped")
+    for key in loader:
+        if key not in expected:
+            problems.append(f"{where} has loader.{key}; expected only {_words(expected)}")
+    if not _NAME.fullmatch(str(loader.get("kind"))):
+        problems.append(f"{where} has loader.kind = {loader.get('kind')!r}; expected a short name")
+    if not _NAME.fullmatch(str(declared.get("name"))):
+        problems.append(f"{where}; expected a name like 'shop_events'")
+    _expect_one_of(
+        where, "loader.on_redelivery", loader.get("on_redelivery"), ON_REDELIVERY, problems
+    )
+    _expect_one_of(
+        where, "loader.session_ids_from", loader.get("session_ids_from"), SESSION_IDS_FROM, problems
+    )
+    columns = tuple(
+        Column(str(column.get("name")), str(column.get("data_type")))
+        for column in declared.get("columns") or []
+    )
+    if not columns:
+        problems.append(f"{where} declares no columns; expected at least one")
+    for column in declared.get("columns") or []:
+        if not column.get("data_type"):
+            problems.append(f"{where}: column {column.get('name')!r} has no data_type")
+    formats = tuple(
+        fmt
+        for name, declaration in (loader.get("formats") or {}).items()
+        if (fmt := _format(where, name, declaration, columns, problems)) is not None
+    )
+    if not formats:
+        problems.append(f"{where} has no loader.formats; expected at least one")
+    if len(problems) > before:
+        return None
+    return RawTable(
+        kind=loader["kind"],
+        name=declared["name"],
+        columns=columns,
+        formats=formats,
+        mapped=bool(loader.get("mapped", False)),
+        on_redelivery=loader["on_redelivery"],
+        session_ids_from=loader["session_ids_from"],
+    )
+
+
+def _format(
+    where: str,
+    name: str,
+    declaration: Any,
+    columns: tuple[Column, ...],
+    problems: list[str],
+) -> Format | None:
+    at = f"{where}: loader.formats.{name}"
+    options = dict(declaration) if isinstance(declaration, dict) else {}
+    reader = options.pop("reader", None)
+    if reader not in READERS:
+        problems.append(f"{at}.reader = {reader!r}; expected one of {_words(READERS)}")
+        return None
+    for option in options:
+        if option not in _OPTIONS_OF_READER[reader]:
+            problems.append(
+                f"{at}.{option} is unknown; the reader {reader!r} takes "
+                f"{_words(_OPTIONS_OF_READER[reader]) or 'no options'}"
+            )
+    if reader == "lines":
+        _check_pattern(at, options.get("pattern"), columns, problems)
+    for option in ("delimiter", "quote"):
+        value = options.get(option)
+        if value is not None and (not isinstance(value, str) or len(value) > 1):
+            problems.append(f"{at}.{option} = {value!r}; expected a single character")
+    return Format(name, reader, options)
+
+
+def _check_pattern(at: str, pattern: Any, columns: tuple[Column, ...], problems: list[str]) -> None:
+    try:
+        compiled = re.compile(pattern)
+    except (re.error, TypeError) as error:
+        problems.append(f"{at}.pattern = {pattern!r} is no regular expression: {error}")
+        return
+    if compiled.groups != len(compiled.groupindex):
+        problems.append(
+            f"{at}.pattern has unnamed groups; expected every group as (?P<column>…) or (?:…)"
+        )
+    names = {column.name for column in columns}
+    for group in compiled.groupindex:
+        if group not in names:
+            problems.append(f"{at}.pattern names {group!r}, which is no column of the table")
+
+
+# ---------------------------------------------------------------- sources.yml
+
+
+def _source(
+    path: Path,
+    number: int,
+    entry: Any,
+    raw_tables: Mapping[str, RawTable],
+    problems: list[str],
+) -> Source | None:
+    if not isinstance(entry, dict):
+        problems.append(
+            f"{path}: source number {number} is {entry!r}; expected name, kind and path"
+        )
+        return None
+    where = f"{path}: source {entry.get('name') or f'number {number}'!r}"
+    before = len(problems)
+    for key in entry:
+        if key not in _CHECKS:
+            problems.append(f"{where} has the unknown key {key!r}; expected {_words(_CHECKS)}")
+    for key in ("name", "kind", "path"):
+        if key not in entry:
+            problems.append(f"{where} has no {key!r}")
+    for key, (is_good, expected) in _CHECKS.items():
+        if key in entry and not is_good(entry[key]):
+            problems.append(f"{where} has {key} = {entry[key]!r}; expected {expected}")
+    table = raw_tables.get(entry.get("kind")) if isinstance(entry.get("kind"), str) else None
+    if table is None and isinstance(entry.get("kind"), str):
+        problems.append(
+            f"{where} has kind = {entry['kind']!r}; expected one of {_words(sorted(raw_tables))}"
+        )
+    if table is not None:
+        _check_against_kind(where, entry, table, problems)
+    if len(problems) > before or table is None:
+        return None
+    return Source(
+        name=entry["name"],
+        kind=entry["kind"],
+        path=entry["path"],
+        project_dir=path.resolve().parent,
+        timezone=entry.get("timezone", "UTC"),
+        user_namespace=entry.get("user_namespace", "default"),
+        session_ids_from=entry.get("session_ids_from", table.session_ids_from),
+        on_redelivery=entry.get("on_redelivery", table.on_redelivery),
+        format=entry.get("format"),
+        mapping=dict(entry.get("mapping") or {}),
+        records=entry.get("records"),
+        own_hosts=tuple(entry.get("own_hosts") or ()),
+        earliest_date=entry.get("earliest_date", EARLIEST_DATE),
+        settle_seconds=entry.get("settle_seconds", 0),
+        freshness_hours=entry.get("freshness_hours"),
+    )
+
+
+def _check_against_kind(
+    where: str, entry: Mapping[str, Any], table: RawTable, problems: list[str]
+) -> None:
+    formats = [each.name for each in table.formats]
+    if "format" in entry and entry["format"] not in formats:
+        problems.append(
+            f"{where} has format = {entry['format']!r}; the kind {table.kind!r} has "
+            f"{_words(formats)}"
+        )
+    for key in ("mapping", "records"):
+        if key in entry and not table.mapped:
+            problems.append(
+                f"{where} has {key!r}, but the kind {table.kind!r} takes none: "
+                "its columns are the vendor's"
+            )
+    mapping = entry.get("mapping")
+    if not table.mapped or not isinstance(mapping, dict):
+        return
+    targets = [column.name for column in table.columns]
+    for target, origin in mapping.items():
+        if target not in targets:
+            problems.append(
+                f"{where} maps the unknown column {target!r}; expected one of {_words(targets)}"
+            )
+        if isinstance(origin, str) and origin.startswith("^.") and "records" not in entry:
+            problems.append(
+                f"{where} maps {target!r} to {origin!r}, a field of the parent; "
+                "that needs the key 'records'"
+            )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_zone(value: Any) -> bool:
+    if not _is_text(value) or value not in available_timezones():
+        return False
+    return ZoneInfo(value) is not None
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(key, str) and _is_text(origin) for key, origin in value.items()
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+_CHECKS: Mapping[str, tuple[Any, str]] = {
+    "name": (
+        lambda value: isinstance(value, str) and _NAME.fullmatch(value) is not None,
+        "a lower-case name such as 'shop_web'",
+    ),
+    "kind": (_is_text, "a kind"),
+    "path": (_is_text, "a folder or a glob"),
+    "timezone": (_is_zone, "an IANA time zone such as 'Europe/Berlin'"),
+    "user_namespace": (_is_text, "a name"),
+    "session_ids_from": (lambda value: value in SESSION_IDS_FROM, "tracker or inactivity"),
+    "on_redelivery": (lambda value: value in ON_REDELIVERY, "append or replace"),
+    "format": (_is_text, "the name of one of the kind's formats"),
+    "mapping": (_is_mapping, "column: field pairs, both text"),
+    "records": (_is_text, "the path of an array inside each record"),
+    "own_hosts": (
+        lambda value: isinstance(value, list) and all(map(_is_text, value)),
+        "a list of host names",
+    ),
+    "earliest_date": (
+        lambda value: isinstance(value, date) and not isinstance(value, datetime),
+        "a day such as 2000-01-01, without quotes",
+    ),
+    "settle_seconds": (_is_number, "a number of seconds, 0 or more"),
+    "freshness_hours": (
+        lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,
+        "a whole number of hours",
+    ),
+}
+
+
+# ---------------------------------------------------------------- shared
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SourcesError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SourcesError(f"{path}: is not valid YAML: {error}") from error
+
+
+def _expect_one_of(
+    where: str, key: str, value: Any, expected: tuple[str, ...], problems: list[str]
+) -> None:
+    if value not in expected:
+        problems.append(f"{where} has {key} = {value!r}; expected one of {_words(expected)}")
+
+
+def _words(names: Any) -> str:
+    return ", ".join(map(str, names))
+
+
+def _raise(problems: list[str]) -> None:
+    if problems:
+        raise SourcesError("\n".join(problems))

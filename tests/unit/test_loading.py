@@ -1,0 +1,783 @@
+"""A file is loaded exactly once, whole or not at all, and nothing of it is lost."""
+
+import gzip
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from orchestration.loading import (
+    LoadingStopped,
+    LoadSummary,
+    create_raw_tables,
+    load,
+    load_source,
+    open_warehouse,
+)
+from orchestration.loading.finding import describe
+from orchestration.loading.formats import json_rows
+from orchestration.loading.landing import land
+from orchestration.loading.parts import write_parts
+from orchestration.loading.reasons import FileRefused
+from orchestration.sources import Column, Format, RawTable, Source
+
+TYPED = RawTable(
+    kind="typed",
+    name="typed_events",
+    columns=(
+        Column("id", "varchar"),
+        Column("n", "bigint"),
+        Column("place", "struct(city varchar, zip bigint)"),
+        Column("params", "struct(key varchar, value struct(text varchar, number bigint))[]"),
+    ),
+    formats=(
+        Format("json_lines", "json"),
+        Format("table", "csv"),
+        Format("parquet", "parquet"),
+    ),
+    mapped=False,
+    on_redelivery="append",
+    session_ids_from="tracker",
+)
+MAPPED = replace(
+    TYPED,
+    kind="mapped",
+    name="mapped_events",
+    columns=tuple(Column(name, "varchar") for name in ("id", "n", "city", "visitor")),
+    mapped=True,
+)
+
+
+class Shop:
+    """A warehouse with one source, and the folder that the source looks at."""
+
+    def __init__(self, folder: Path, table: RawTable, **options: Any) -> None:
+        self.folder, self.table = folder, table
+        self.inbox = folder / "inbox"
+        self.inbox.mkdir(exist_ok=True)
+        self.source = Source("shop", table.kind, "inbox", folder, **options)
+        self.connection = open_warehouse(
+            folder / "w.duckdb", memory_limit="1GB", threads=2, temp_dir=folder / "tmp"
+        )
+        create_raw_tables(self.connection, {table.kind: table}, [self.source])
+
+    def put(self, name: str, content: Any) -> Path:
+        """Deliver a file: bytes, text, or records to write as JSON lines."""
+        path = self.inbox / name
+        if isinstance(content, list):
+            content = "".join(json.dumps(record) + "\n" for record in content)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def load(self) -> LoadSummary:
+        return load_source(self.connection, self.source, self.table, self.folder / "landing")
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        return self.connection.execute(sql).fetchall()
+
+    def rows(self, columns: str = "*", order: str = "_row_number") -> list[tuple[Any, ...]]:
+        return self.query(f"select {columns} from raw.{self.table.name} order by {order}")
+
+    def rejected(self) -> list[tuple[Any, ...]]:
+        return self.query("select row_number, reason from raw.rejected_records order by 1")
+
+    def statuses(self) -> list[tuple[Any, ...]]:
+        return self.query("select path, status, reason from raw.load_files order by load_id")
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Callable[..., Shop]]:
+    opened: list[Shop] = []
+
+    def open_shop(table: RawTable = TYPED, **options: Any) -> Shop:
+        opened.append(Shop(tmp_path, table, **options))
+        return opened[-1]
+
+    yield open_shop
+    for each in opened:
+        each.connection.close()
+
+
+# ---------------------------------------------------------------- once
+
+
+def test_a_second_load_changes_nothing(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.put("a.jsonl", [{"id": "1"}])
+    assert here.load().loaded == 1
+    before = here.rows(), here.query("from raw.load_files")
+    again = here.load()
+    assert [file.status for file in again.files] == ["unchanged"]
+    assert (here.rows(), here.query("from raw.load_files")) == before
+
+
+def test_the_same_content_again_is_not_loaded_again(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    path = here.put("a.jsonl", [{"id": "1"}])
+    here.put("b.jsonl", [{"id": "1"}])
+    here.load()
+    os.utime(path, (1, 1))
+    here.load()
+    assert [status for _, status, _ in here.statuses()] == ["loaded", "repeated", "repeated"]
+    assert len(here.rows()) == 1
+
+
+def test_two_sources_may_load_the_same_file(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.put("a.jsonl", [{"id": "1"}])
+    here.load()
+    here.source = replace(here.source, name="other")
+    here.load()
+    assert here.query("select count(distinct _file_id) from raw.typed_events") == [(2,)]
+
+
+def test_a_restated_file_replaces_what_it_delivered_before(shop: Callable[..., Shop]) -> None:
+    here = shop(on_redelivery="replace")
+    here.put("a.jsonl", '{"id": "1"}\n{"id": "2"}\nbroken\n')
+    here.put("b.jsonl", [{"id": "9"}])
+    here.load()
+    here.put("a.jsonl", [{"id": "3"}])
+    here.load()
+    assert here.rows("id", order="id") == [("3",), ("9",)]
+    assert here.rejected() == []
+    assert here.query(
+        "select records_read, records_loaded, records_rejected, superseded_by_file_id is not null "
+        "from raw.load_files order by load_id"
+    ) == [(3, 2, 1, True), (1, 1, 0, False), (1, 1, 0, False)]
+
+
+def test_a_restated_file_may_return_to_what_it_was(shop: Callable[..., Shop]) -> None:
+    here = shop(on_redelivery="replace")
+    for records in ([{"id": "1"}], [{"id": "two"}], [{"id": "1"}]):
+        here.put("a.jsonl", records)
+        here.load()
+    assert here.rows("id") == [("1",)]
+    assert [status for _, status, _ in here.statuses()] == ["loaded"] * 3
+
+
+def test_a_rotated_file_is_not_superseded_by_its_successor(shop: Callable[..., Shop]) -> None:
+    here = shop(on_redelivery="replace")
+    path = here.put("log", [{"id": "old"}])
+    here.load()
+    path.rename(here.inbox / "log.1")
+    here.load()
+    here.put("log", [{"id": "new"}])
+    here.load()
+    assert here.rows("id", order="id") == [("new",), ("old",)]
+
+
+def test_an_appended_file_keeps_what_it_delivered_before(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.put("a.jsonl", [{"id": "1"}])
+    here.load()
+    here.put("a.jsonl", [{"id": "1"}, {"id": "2"}])
+    here.load()
+    assert here.rows("id", order="id") == [("1",), ("1",), ("2",)]
+
+
+def test_a_file_still_being_written_is_left_alone(shop: Callable[..., Shop]) -> None:
+    here = shop(settle_seconds=60)
+    path = here.put("a.jsonl", [{"id": "1"}])
+    assert [file.status for file in here.load().files] == ["not_ready"]
+    os.utime(path, (1, 1))
+    assert [file.status for file in here.load().files] == ["loaded"]
+
+
+# ---------------------------------------------------------------- whole or not at all
+
+
+@pytest.mark.parametrize("name", ["insert_rejections", "sweep"])
+def test_a_load_that_dies_leaves_no_trace_of_its_file(
+    shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    here = shop()
+    here.put("a.jsonl", '{"id": "1"}\nbroken\n')
+
+    def die(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(load, name, die)
+        with pytest.raises(KeyboardInterrupt):
+            here.load()
+    assert (here.rows(), here.rejected(), here.statuses()) == ([], [], [])
+    assert here.load().loaded == 1
+
+
+def test_an_unforeseen_error_refuses_the_file_and_no_other(
+    shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = shop()
+    here.put("a.jsonl", [{"id": "1"}])
+    here.put("b.csv", "id,n\n2,2\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(json_rows, "_survey", lambda *_: 1 / 0)
+        here.load()
+        assert here.statuses() == [
+            ("inbox/a.jsonl", "refused", "internal_error"),
+            ("inbox/b.csv", "loaded", None),
+        ]
+        assert here.query("select detail from raw.load_files where load_id = 1") == [
+            ("ZeroDivisionError: division by zero",)
+        ]
+        here.load()
+        assert len(here.statuses()) == 2, "the same refusal again is no news"
+    here.load()
+    assert here.rows("id", order="id") == [("1",), ("2",)]
+
+
+def test_a_damaged_end_takes_back_the_whole_file(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    packed = gzip.compress("".join(f'{{"id": "{n}"}}\n' for n in range(50_000)).encode())
+    here.put("a.jsonl.gz", packed[:-8] + bytes(8))
+    here.load()
+    assert here.statuses() == [("inbox/a.jsonl.gz", "refused", "gzip_corrupt")]
+    assert here.rows() == []
+
+
+def test_a_broken_warehouse_stops_the_load(
+    shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = shop()
+    here.put("a.jsonl", [{"id": "1"}])
+
+    def no_space(*_: Any) -> None:
+        raise duckdb.IOException("Could not write file: No space left on device")
+
+    monkeypatch.setattr(load, "insert_rejections", no_space)
+    with pytest.raises(LoadingStopped, match="No space left"):
+        here.load()
+    assert here.statuses() == []
+
+
+def test_nothing_stays_in_the_landing_folder(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    landing = here.folder / "landing"
+    landing.mkdir()
+    (landing / "stale.landed").write_text("of a load that was killed")
+    here.put("a.jsonl", '{"id": "1"}\nbroken\n')
+    here.put("b.jsonl.gz", b"\x1f\x8bbroken")
+    here.load()
+    assert list(landing.iterdir()) == []
+
+
+def test_a_gzip_bomb_is_refused_before_it_unpacks(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.put("a.jsonl.gz", gzip.compress(b'{"id": "1"}\n' * 5_000_000, 9)[:-8])
+    here.load()
+    assert here.statuses() == [("inbox/a.jsonl.gz", "refused", "decompression_limit")]
+
+
+def test_bytes_after_a_gzip_stream_are_not_overlooked(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.put("a.jsonl.gz", gzip.compress(b'{"id": "1"}\n') + b"garbage")
+    here.load()
+    assert here.statuses() == [("inbox/a.jsonl.gz", "refused", "gzip_trailing_garbage")]
+
+
+def test_a_link_put_in_place_of_a_found_file_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    found = describe(tmp_path / "target", tmp_path)
+    assert found is not None
+    with pytest.raises(FileRefused, match="not_regular_file"):
+        land(replace(found, path=tmp_path / "link"), tmp_path)
+
+
+# ---------------------------------------------------------------- JSON
+
+
+def test_records_keep_their_numbers_whatever_thread_reads_them(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    lines = [json.dumps({"id": str(n), "n": n, "pad": "x" * 80}) for n in range(1, 400_001)]
+    lines[199_999] = "broken"
+    lines[299_998] = " "
+    here.put("a.jsonl.gz", gzip.compress("\n".join(lines).encode(), 1))
+    summary = here.load()
+    assert (summary.read, summary.loaded, summary.rejected) == (399_999, 399_998, 1)
+    assert here.query(
+        "select count(*) from raw.typed_events "
+        "where _row_number <> n - (n > 299999)::int or id <> n::varchar"
+    ) == [(0,)]
+    assert here.query("select row_number, line_number from raw.rejected_records") == [
+        (200_000, 200_000)
+    ]
+
+
+def test_what_the_twin_does_not_declare_is_kept(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.put("a.jsonl", [{"id": "1", "m": {"x": [1]}, "s": "ü", "empty": None}, {"id": "2"}])
+    here.load()
+    kept = [json.loads(rest) if rest else None for (rest,) in here.rows("_other_fields")]
+    assert kept == [{"m": {"x": [1]}, "s": "ü"}, None]
+
+
+@pytest.mark.parametrize("count", [40, 300])
+@pytest.mark.parametrize("table", [TYPED, MAPPED])
+def test_many_undeclared_fields_are_kept(
+    shop: Callable[..., Shop], table: RawTable, count: int
+) -> None:
+    here = shop(table)
+    fields = {f"field {n}": n for n in range(count)}
+    here.put("a.jsonl", [{"id": "1", **fields}, {"id": "2", "ID": "3"}])
+    here.load()
+    kept = [json.loads(rest) for (rest,) in here.rows("_other_fields")]
+    assert kept == [fields, {"ID": "3"}]
+    assert here.rows("id") == [("1",), ("2",)]
+
+
+def test_values_of_the_wrong_type_are_rejected_and_named(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.put(
+        "a.jsonl",
+        [
+            {"id": "good", "n": "7", "place": {"zip": "007"}, "params": [{"key": "k"}]},
+            {"id": "1", "n": "seven"},
+            {"id": "2", "place": "Berlin"},
+            {"id": "3", "params": {"key": "k"}},
+            {"id": "4", "params": [{"key": "k", "value": 5}]},
+            {"id": "5", "params": [{"key": "k", "value": {"number": "x"}}]},
+            {"id": "6", "params": [5]},
+            {"id": "nulls", "n": None, "place": None, "params": [None], "new": 1},
+        ],
+    )
+    summary = here.load()
+    assert (summary.loaded, summary.rejected) == (2, 6)
+    assert here.rows("id, n, place, params, _other_fields") == [
+        ("good", 7, {"city": None, "zip": 7}, [{"key": "k", "value": None}], None),
+        ("nulls", None, None, [None], '{"new":1}'),
+    ]
+    details = here.query("select reason, detail from raw.rejected_records order by row_number")
+    assert details == [
+        ("wrong_type", 'n is "seven"; expected bigint'),
+        ("wrong_type", 'place is "Berlin"; expected an object'),
+        ("wrong_type", "params is an object; expected an array"),
+        ("wrong_type", "params[0].value is 5; expected an object"),
+        ("wrong_type", 'params.value.number is "x"; expected bigint'),
+        ("wrong_type", "params[0] is 5; expected an object"),
+    ]
+
+
+def test_ids_stay_as_they_are_written(shop: Callable[..., Shop]) -> None:
+    here = shop(MAPPED)
+    ids = ["9007199254740993", "18446744073709551616", '"00123"', '"1e5"', "42.0", '" x "']
+    here.put("a.jsonl", "".join(f'{{"id": {each}}}\n' for each in ids))
+    here.load()
+    assert [value for (value,) in here.rows("id")] == [each.strip('"') for each in ids]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('{"id": 1,}', "invalid_json"),
+        ('{"id": NaN}', "invalid_json"),
+        ('{"id": -inf}', "invalid_json"),
+        ('{"id": [1, 2 , ]}', "invalid_json"),
+        ('{"id": "\\ud800"}', "invalid_json"),
+        ('{"id": "a\tb"}', "invalid_json"),
+        ('{"id": "a\x01b"}', "invalid_json"),
+        ('{"id": "a\rb"}', "invalid_json"),
+        ('{"id": 1}\r{"id": 2}', "invalid_json"),
+        ("5", "not_an_object"),
+        ('["x"]', "not_an_object"),
+        ('{"id": 1, "id": 2}', "duplicate_key"),
+        ('{"id": ' + "[" * 1001 + "]" * 1001 + "}", "too_deep"),
+    ],
+)
+@pytest.mark.parametrize("table", [TYPED, MAPPED])
+def test_what_is_not_strict_json_is_rejected(
+    shop: Callable[..., Shop], table: RawTable, line: str, reason: str
+) -> None:
+    here = shop(table)
+    here.put("a.jsonl", '{"id": "first"}\n' + line + '\n{"id": "last"}\n')
+    here.load()
+    assert here.rejected() == [(2, reason)]
+    assert here.rows("id") == [("first",), ("last",)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"id": "x", "a": "NaN, Infinity, ,} ,] nan] inf}"}',
+        '{"id": "x", "a": {}, "b": [ ]}',
+        ' \t{"id" : "x"}  ',
+        '{"id": "x", "a": 1\r}',
+        '{"id": "x", "a": "Hainan, China"}',
+        '{"id": "x", "a": ' + "[" * 900 + "]" * 900 + "}",
+    ],
+)
+@pytest.mark.parametrize("table", [TYPED, MAPPED])
+def test_what_only_looks_odd_is_loaded(
+    shop: Callable[..., Shop], table: RawTable, line: str
+) -> None:
+    here = shop(table)
+    here.put("a.jsonl", line + "\n")
+    here.load()
+    assert here.rejected() == []
+    assert here.rows("id") == [("x",)]
+
+
+def test_a_record_without_any_field_is_loaded(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.put("a.jsonl", "{}\n{ }\n")
+    here.load()
+    assert here.rows("_row_number, id, _other_fields") == [(1, None, None), (2, None, None)]
+
+
+def test_an_array_of_records_is_read_as_lines_are(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.put("a.json", '[\n  {"id": "1",\n   "n": 5},\n  {"id": "2"}, 3,\n {"id": NaN}]\n')
+    here.load()
+    assert here.rows("_row_number, id, n") == [(1, "1", 5), (2, "2", None)]
+    assert here.query("select row_number, line_number, reason from raw.rejected_records") == [
+        (3, 4, "not_an_object"),
+        (4, 5, "invalid_json"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ['[{"id": 1}', '[{"id": 1},', '[{"id": 1} {"id": 2}]', '[{"id": 1}] x', "[", "[1,]"]
+)
+def test_a_broken_array_is_refused(shop: Callable[..., Shop], text: str) -> None:
+    here = shop()
+    here.put("a.json", text)
+    here.load()
+    assert here.statuses() == [("inbox/a.json", "refused", "invalid_json")]
+
+
+def test_records_inside_a_line_are_numbered_through_the_file(shop: Callable[..., Shop]) -> None:
+    here = shop(
+        MAPPED, records="visit.hits", mapping={"id": "n", "visitor": "^.who", "city": "=Berlin"}
+    )
+    lines = [
+        b'{"who": "a", "visit": {"hits": [{"n": 1}, {"n": 2, "x": 1}, 7]}}',
+        b'{"who": "b", "visit": {"hits": []}}',
+        b"broken",
+        b'{"who": "c\xff", "visit": {"hits": [{"n": 3}]}}',
+        b'{"who": "d"}',
+        b'{"who": "e", "extra": true, "visit": {"hits": [{"n": 4}]}}',
+    ]
+    here.put("a.jsonl", b"\n".join(lines) + b"\n")
+    summary = here.load()
+    assert summary.read == 7
+    assert here.rows("_row_number, id, visitor, city, _other_fields") == [
+        (1, "1", "a", "Berlin", None),
+        (2, "2", "a", "Berlin", '{"x":1}'),
+        (7, "4", "e", "Berlin", '{"^":{"extra":true}}'),
+    ]
+    assert here.rejected() == [
+        (3, "not_an_object"),
+        (4, "invalid_json"),
+        (5, "invalid_utf8"),
+        (6, "missing_records"),
+    ]
+
+
+def test_a_cut_last_line_is_told_apart_from_a_broken_one(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.put("a.jsonl", '{"id": "1"}\n{"id": "2"')
+    here.put("b.jsonl", '{"id": "3"}\n{"id": "4"\n')
+    here.load()
+    reasons = here.query("select reason from raw.rejected_records order by reason")
+    assert reasons == [("invalid_json",), ("truncated_record",)]
+
+
+def test_elements_are_numbered_through_all_work_files(
+    shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = shop(MAPPED, records="hits", mapping={"id": "n"})
+    monkeypatch.setattr(load, "write_parts", partial(write_parts, part_bytes=1))
+    lines = [
+        json.dumps({"pad": "x" * 900, "hits": [{"n": 2 * n + 1}, {"n": 2 * n + 2}]})
+        for n in range(12_000)
+    ]
+    lines[11_000] = "broken"
+    here.put("a.jsonl", "\n".join(lines))
+    assert here.load().read == 23_999
+    assert here.query(
+        "select count(*) from raw.mapped_events "
+        "where _row_number <> id::int - (id::int > 22000)::int"
+    ) == [(0,)]
+    assert here.rejected() == [(22_001, "invalid_json")]
+
+
+def test_what_is_kept_of_a_long_record_is_valid_text(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.put("a.jsonl", '{"id": "' + "aü" * 50_000 + "\n")
+    here.load()
+    ((length,),) = here.query("select strlen(record_text) from raw.rejected_records")
+    assert 65_000 < length <= 65_536
+
+
+# ---------------------------------------------------------------- CSV
+
+
+def test_csv_is_taken_by_its_header(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.put("a.csv", 'new,n,id\n"say ""hi""",5,"00\n7"\n,,x\n')
+    here.load()
+    assert here.rows("_row_number, id, n, _other_fields") == [
+        (1, "00\n7", 5, '{"new":"say \\"hi\\""}'),
+        (2, "x", None, None),
+    ]
+
+
+@pytest.mark.parametrize("is_quoted_first", [True, False])
+def test_csv_records_are_numbered_through_blocks_of_every_kind(
+    shop: Callable[..., Shop], is_quoted_first: bool
+) -> None:
+    here = shop()
+    pad = "x" * 100
+    lines = [f"{n},{n},{pad}" for n in range(1, 130_001)]
+    extra = 0
+    if is_quoted_first:
+        lines[10], extra = f'"11",11,"two\nlines {pad}"', 1
+    lines[60_000] = "narrow"
+    lines[60_001] = f"60002,60002,a\rb\x01c{pad}"
+    lines[120_000] = f'"120001",120001,"two\nlines {pad}"'
+    here.put("a.csv", "id,n,text\n" + "\n".join(lines) + "\n")
+    summary = here.load()
+    assert (summary.read, summary.rejected) == (130_000, 1)
+    assert here.query(
+        "select count(*) from raw.typed_events where _row_number <> n or id::int <> n"
+    ) == [(0,)]
+    assert here.query("select row_number, line_number, reason from raw.rejected_records") == [
+        (60_001, 60_002 + extra, "wrong_column_count")
+    ]
+
+
+def test_a_quoted_value_may_be_as_long_as_several_blocks(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    long = "\n".join(["y" * 1000] * 10_000)
+    here.put("a.csv", f'id,n\n1,1\n"{long}",2\n3,3\n')
+    here.load()
+    assert here.rows("_row_number, length(id)") == [(1, 1), (2, len(long)), (3, 1)]
+
+
+def test_a_quote_that_never_ends_refuses_the_file(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.put("a.csv", 'id,n\n1,1\n"2,2\n3,3\n')
+    here.put("b.csv", 'id,n\n"' + ("x" * 1000 + "\n") * 20_000 + '",1\n')
+    here.load()
+    assert [reason for _, _, reason in here.statuses()] == ["unterminated_quote"] * 2
+
+
+def test_a_csv_line_of_another_width_is_rejected_with_its_text(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.put("a.csv", 'id,n\n1,1\n2\n3,3,3\n"4",4,4\n"5",five\n6,6\n')
+    here.load()
+    assert here.rows("_row_number, id") == [(1, "1"), (6, "6")]
+    assert here.query(
+        "select row_number, line_number, reason, record_text from raw.rejected_records order by 1"
+    ) == [
+        (2, 3, "wrong_column_count", "2"),
+        (3, 4, "wrong_column_count", "3,3,3"),
+        (4, 5, "wrong_column_count", '"4",4,4'),
+        (5, 6, "wrong_type", "5,five"),
+    ]
+
+
+def test_a_stray_quote_costs_one_line(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.put("a.csv", 'id,n\n1,1\n"2,2\n3,3\n4"x,4\n5,5\n')
+    here.load()
+    assert here.rows("_row_number, id") == [(1, "1"), (3, "3"), (4, '4"x'), (5, "5")]
+    assert here.query("select row_number, reason, record_text from raw.rejected_records") == [
+        (2, "malformed_quote", '"2,2')
+    ]
+
+
+def test_odd_bytes_in_a_csv_value_are_kept(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.put("a.csv", b'id,n\n"a\rb",1\n"c\x01",2\nd\x01,3\n"e\x00",4\nf\xff,5\n')
+    here.load()
+    assert here.rows("id, n") == [("a\rb", 1), ("c\x01", 2), ("d\x01", 3)]
+    assert here.rejected() == [(4, "control_character"), (5, "invalid_utf8")]
+
+
+# ---------------------------------------------------------------- Parquet
+
+
+def parquet(shop: Shop, sql: str) -> None:
+    path = shop.inbox / "a.parquet"
+    duckdb.connect().execute(f"copy ({sql}) to '{path}' (format parquet)")
+
+
+def test_parquet_columns_are_taken_by_name_and_cast(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    parquet(
+        here,
+        "select 5::int as n, 9007199254740993 as id, "
+        "{'zip': 7, 'lat': 1.5, 'city': 'B'} as place, [{'key': 'k', 'odd': 1}] as params, "
+        "map {'a': 1} as tags, null as nothing",
+    )
+    here.load()
+    assert here.rows("_row_number, id, n, place, params") == [
+        (
+            1,
+            "9007199254740993",
+            5,
+            {"city": "B", "zip": 7},
+            [{"key": "k", "value": None}],
+        )
+    ]
+    ((rest,),) = here.rows("_other_fields")
+    assert json.loads(rest) == {"place": {"lat": 1.5}, "params": [{"odd": 1}], "tags": {"a": 1}}
+
+
+def test_a_parquet_value_that_does_not_fit_is_rejected(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    parquet(here, "select id, n from (values ('a', '1'), ('b', 'x'), ('c', null)) as t(id, n)")
+    here.load()
+    assert here.rows("_row_number, id, n") == [(1, "a", 1), (3, "c", None)]
+    assert here.query("select row_number, reason, record_text from raw.rejected_records") == [
+        (2, "wrong_type", '{"id":"b","n":"x"}')
+    ]
+
+
+def test_a_parquet_fraction_is_not_rounded_away(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    parquet(here, "select 'a' as id, 1.5::double as n union all select 'b', 2.0")
+    here.load()
+    assert here.rows("id, n") == [("b", 2)]
+
+
+def test_parquet_is_mapped_into_its_structs_and_json(shop: Callable[..., Shop]) -> None:
+    here = shop(MAPPED, mapping={"id": "id", "city": "place.city", "visitor": "props.user.id"})
+    parquet(here, """select 1 as id, {'city': 'B'} as place, '{"user": {"id": "u"}}' as props""")
+    here.load()
+    assert here.rows("id, city, visitor") == [("1", "B", "u")]
+
+
+def test_a_parquet_file_without_a_wanted_column_is_refused(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    parquet(here, "select 1 as other")
+    here.load()
+    assert here.statuses() == [("inbox/a.parquet", "refused", "missing_required_column")]
+
+
+# ---------------------------------------------------------------- files and tables
+
+
+def test_file_names_are_only_data(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    names = ["ev[1].jsonl", "ev1.jsonl", "a*.jsonl", "q?'\".jsonl", "-rf.jsonl", "new\nline.jsonl"]
+    for number, name in enumerate(names):
+        here.put(name, [{"id": str(number)}])
+    here.put("x", b"")
+    os.rename(os.fsencode(here.inbox / "x"), os.fsencode(here.inbox) + b"/\xff.jsonl")
+    here.load()
+    assert len(here.rows()) == len(names)
+    assert "inbox/\\xff.jsonl" in [path for path, _, _ in here.statuses()]
+
+
+def test_a_data_folder_may_have_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "it's [1]*"
+    folder.mkdir()
+    # Taken as a pattern, the first name would match the second.
+    decoy = tmp_path / "it's 1" / "landing"
+    decoy.mkdir(parents=True)
+    for name in ("part0.work", "sound.work", "rejections.work"):
+        (decoy / name).write_text('{"#row":5,"#line":5,"id": "decoy"}\n')
+    here = Shop(folder, TYPED)
+    here.put("a.jsonl", '{"id": "1"}\nbroken\n')
+    parquet_path = str(here.inbox / "b.parquet")
+    duckdb.connect().execute(
+        f"copy (select 2 as id) to '{parquet_path.replace(chr(39), chr(39) * 2)}'"
+    )
+    here.load()
+    assert here.rows("id", order="id") == [("1",), ("2",)]
+
+
+def test_what_is_no_data_is_not_touched(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    for name in (".hidden", "_SUCCESS", "a.tmp", "a.part", "a.jsonl~", "#a#", "a.crdownload"):
+        here.put(name, [{"id": "1"}])
+    (here.inbox / ".git").mkdir()
+    here.put(".git/a.jsonl", [{"id": "1"}])
+    assert here.load().files == ()
+
+
+def test_links_and_pipes_are_refused(shop: Callable[..., Shop], tmp_path: Path) -> None:
+    here = shop()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.jsonl").write_text('{"id": "1"}\n')
+    (here.inbox / "folder").symlink_to(tmp_path / "elsewhere")
+    (here.inbox / "link.jsonl").symlink_to(tmp_path / "elsewhere" / "a.jsonl")
+    os.mkfifo(here.inbox / "pipe.jsonl")
+    here.load()
+    assert [reason for _, _, reason in here.statuses()] == ["not_regular_file"] * 3
+
+
+def test_a_glob_chooses_files(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.put("a.jsonl", [{"id": "a"}])
+    here.put("b.txt", [{"id": "b"}])
+    here.source = replace(here.source, path="inbox/*.jsonl")
+    here.load()
+    assert here.rows("id") == [("a",)]
+
+
+def test_a_column_that_the_twin_gained_is_added(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.put("a.jsonl", [{"id": "1", "new": "x"}])
+    here.load()
+    here.table = replace(TYPED, columns=(*TYPED.columns, Column("new", "varchar")))
+    create_raw_tables(here.connection, {"typed": here.table}, [here.source])
+    here.put("b.jsonl", [{"id": "2", "new": "x"}])
+    here.load()
+    assert here.rows("id, new", order="id") == [("1", None), ("2", "x")]
+
+
+def test_a_column_of_another_type_is_told(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    changed = replace(TYPED, columns=(Column("id", "bigint"), *TYPED.columns[1:]))
+    with pytest.raises(LoadingStopped, match=re.escape("raw.typed_events.id has the type VARCHAR")):
+        create_raw_tables(here.connection, {"typed": changed}, [here.source])
+
+
+def test_the_configured_sources_are_registered(shop: Callable[..., Shop]) -> None:
+    here = shop(own_hosts=("a.example", "b.example"), freshness_hours=24)
+    assert here.query("from raw.sources") == [
+        (
+            "shop",
+            "typed",
+            "typed_events",
+            "inbox",
+            "UTC",
+            "default",
+            "tracker",
+            "append",
+            "a.example,b.example",
+            date(2000, 1, 1),
+            24,
+        )
+    ]
+
+
+def test_progress_is_told_as_it_is_made(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.put("a.jsonl", [{"id": "1"}, {"id": "2"}])
+    here.put("b.jsonl", [{"id": "3"}])
+    told = []
+    load_source(
+        here.connection, here.source, TYPED, here.folder / "landing", on_progress=told.append
+    )
+    assert told[-1].file_number == told[-1].file_count == 2
+    assert [each.records_read for each in told] == sorted(each.records_read for each in told)
+    assert told[-1].records_read == 3
+
+
+def test_nothing_is_fetched_from_anywhere(shop: Callable[..., Shop]) -> None:
+    settings = dict(shop().query("select name, value from duckdb_settings()"))
+    assert settings["autoinstall_known_extensions"] == "false"
+    assert settings["autoload_known_extensions"] == "false"
+    assert settings["TimeZone"] == "UTC"

@@ -1,0 +1,192 @@
+"""sources.yml and the staging twins are read whole, or every problem in them is named."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestration.sources import SourcesError, read_raw_tables, read_sources
+
+TWIN = """
+sources:
+  - name: raw
+    schema: raw
+    tables:
+      - name: shop_events
+        config:
+          meta:
+            loader:
+              kind: shop
+              mapped: true
+              on_redelivery: append
+              session_ids_from: tracker
+              formats:
+                json_lines: {reader: json}
+                table: {reader: csv, delimiter: "\\t", quote: ""}
+        columns:
+          - {name: event_id, data_type: varchar}
+          - {name: user, data_type: varchar}
+"""
+
+
+@pytest.fixture
+def staging(tmp_path: Path) -> Path:
+    return write_twin(tmp_path / "staging", TWIN)
+
+
+def write_twin(staging: Path, text: str, kind: str = "shop") -> Path:
+    (staging / kind).mkdir(parents=True)
+    (staging / kind / f"stg_{kind}__events.yml").write_text(text)
+    return staging
+
+
+def write_sources(folder: Path, text: str) -> Path:
+    path = folder / "sources.yml"
+    path.write_text(text)
+    return path
+
+
+def problems_of(path: Path, staging: Path) -> str:
+    with pytest.raises(SourcesError) as error:
+        read_sources(path, read_raw_tables(staging))
+    return str(error.value)
+
+
+def test_a_twin_becomes_a_raw_table(staging: Path) -> None:
+    table = read_raw_tables(staging)["shop"]
+    assert (table.name, table.mapped, table.session_ids_from) == ("shop_events", True, "tracker")
+    assert [column.name for column in table.columns] == ["event_id", "user"]
+    assert table.format_named("table").options == {"delimiter": "\t", "quote": ""}
+
+
+def test_the_projects_own_twins_are_read() -> None:
+    own = Path(__file__).resolve().parents[2] / "dbt_project" / "models" / "staging"
+    tables = read_raw_tables(own)
+    assert len(tables["snowplow"].columns) == 131
+    assert tables["ga4"].on_redelivery == "replace"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("reader: json", "reader: avro"), "reader = 'avro'; expected one of json, csv"),
+        (("on_redelivery: append", "on_redelivery: never"), "on_redelivery = 'never'"),
+        (("mapped: true", "maped: true"), "has loader.maped"),
+        (('quote: ""', 'escape: ""'), "formats.table.escape is unknown"),
+        (
+            (", data_type: varchar}\n          - {name: user", "}\n          - {name: user"),
+            "no data_type",
+        ),
+    ],
+)
+def test_a_twin_with_a_mistake_is_refused(
+    tmp_path: Path, change: tuple[str, str], told: str
+) -> None:
+    staging = write_twin(tmp_path / "staging", TWIN.replace(*change))
+    with pytest.raises(SourcesError, match="stg_shop__events.yml") as error:
+        read_raw_tables(staging)
+    assert told in str(error.value)
+
+
+def test_a_pattern_may_only_name_columns(tmp_path: Path) -> None:
+    lines = "json_lines: {reader: lines, pattern: '^(?P<event_id>a)(?P<other>b)(c)$'}"
+    staging = write_twin(tmp_path / "staging", TWIN.replace("json_lines: {reader: json}", lines))
+    with pytest.raises(SourcesError) as error:
+        read_raw_tables(staging)
+    assert "names 'other', which is no column" in str(error.value)
+    assert "unnamed groups" in str(error.value)
+
+
+def test_a_source_takes_what_it_does_not_say_from_its_kind(tmp_path: Path, staging: Path) -> None:
+    path = write_sources(tmp_path, "sources: [{name: a, kind: shop, path: exports/a}]")
+    (source,) = read_sources(path, read_raw_tables(staging))
+    assert (source.session_ids_from, source.on_redelivery) == ("tracker", "append")
+    assert (source.timezone, source.user_namespace, source.mapping) == ("UTC", "default", {})
+    assert source.absolute_path == str(tmp_path / "exports/a")
+
+
+def test_a_source_says_everything_itself(tmp_path: Path, staging: Path) -> None:
+    path = write_sources(
+        tmp_path,
+        """
+        sources:
+          - name: a
+            kind: shop
+            path: /exports/*.jsonl
+            timezone: Europe/Berlin
+            user_namespace: group
+            session_ids_from: inactivity
+            on_redelivery: replace
+            format: table
+            mapping: {event_id: ^.id, user: =nobody}
+            records: events
+            own_hosts: [shop.example]
+            settle_seconds: 0.5
+            freshness_hours: 24
+        """,
+    )
+    (source,) = read_sources(path, read_raw_tables(staging))
+    assert source.absolute_path == "/exports/*.jsonl"
+    assert source.mapping == {"event_id": "^.id", "user": "=nobody"}
+    assert (source.own_hosts, source.settle_seconds, source.freshness_hours) == (
+        ("shop.example",),
+        0.5,
+        24,
+    )
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path, staging: Path) -> None:
+    path = write_sources(
+        tmp_path,
+        """
+        sources:
+          - {name: a, kind: shop, path: x, timezone: Mars/Base, colour: red}
+          - {name: A-b, kind: nothing, path: x}
+          - {name: c, kind: shop}
+          - {name: d, kind: shop, path: x, mapping: {nowhere: id, user: ^.id}, format: csv}
+          - {name: e, kind: shop, path: x}
+          - {name: e, kind: shop, path: y, settle_seconds: -1}
+          - just text
+        """,
+    )
+    told = problems_of(path, staging)
+    for part in (
+        "source 'a' has timezone = 'Mars/Base'; expected an IANA time zone",
+        "source 'a' has the unknown key 'colour'",
+        "has name = 'A-b'; expected a lower-case name",
+        "has kind = 'nothing'; expected one of shop",
+        "source 'c' has no 'path'",
+        "source 'd' maps the unknown column 'nowhere'; expected one of event_id, user",
+        "source 'd' maps 'user' to '^.id', a field of the parent",
+        "source 'd' has format = 'csv'; the kind 'shop' has json_lines, table",
+        "settle_seconds = -1",
+        "number 7 is 'just text'",
+    ):
+        assert part in told
+    assert all(line.startswith(str(path)) for line in told.splitlines())
+
+
+def test_two_sources_may_not_share_a_name(tmp_path: Path, staging: Path) -> None:
+    path = write_sources(
+        tmp_path,
+        "sources: [{name: e, kind: shop, path: x}, {name: e, kind: shop, path: y}]",
+    )
+    assert "source 'e' is configured twice" in problems_of(path, staging)
+
+
+def test_a_kind_with_its_own_columns_takes_no_mapping(tmp_path: Path) -> None:
+    staging = write_twin(tmp_path / "staging", TWIN.replace("mapped: true", "mapped: false"))
+    path = write_sources(
+        tmp_path, "sources: [{name: e, kind: shop, path: x, mapping: {user: id}, records: r}]"
+    )
+    told = problems_of(path, staging)
+    assert "has 'mapping', but the kind 'shop' takes none" in told
+    assert "has 'records', but the kind 'shop' takes none" in told
+
+
+@pytest.mark.parametrize("text", ["", "sources: {}", "- a", "sources: [", "other: 1"])
+def test_a_file_that_lists_no_sources_is_refused(tmp_path: Path, staging: Path, text: str) -> None:
+    assert "sources.yml" in problems_of(write_sources(tmp_path, text), staging)
+
+
+def test_a_missing_file_is_named(tmp_path: Path, staging: Path) -> None:
+    assert "cannot be read" in problems_of(tmp_path / "none.yml", staging)
