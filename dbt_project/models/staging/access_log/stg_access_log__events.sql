@@ -5,7 +5,7 @@ source as (
     select
         *,
         -- a log has no event id and a clock of one second: identical lines within one file are
-        -- hits of their own, told apart by their count; in another file they are the same hits again
+        -- hits of their own, told apart by their count; in another file they are the same hits
         row_number() over (
             partition by
                 _source_name, _file_id, host, logname, remote_user, time, request, method, url,

@@ -114,7 +114,9 @@ renamed as (
             when not {{ is_json('contexts') }} or not {{ is_json('unstruct_event') }}
                 then 'invalid_contexts'
             when {{ not_blank('event_id') }} is null
-                or not {{ matches('event_id', "'^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'") }}
+                or not {{ matches(
+                    'event_id', "'^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'"
+                ) }}
                 then 'invalid_event_id'
         end as rejection_reason,
         {{ json_from({
@@ -155,7 +157,7 @@ renamed as (
         case
             when event = 'page_ping' then cast({{ var('page_ping_seconds') }} as decimal(18, 3))
         end as engaged_seconds,
-        -- the fold counts: a page that was not scrolled was still seen as far as the viewport reaches
+        -- a page that was not scrolled was still seen as far as the viewport reaches
         case
             when
                 try_cast(br_viewheight as decimal(18, 3)) is not null

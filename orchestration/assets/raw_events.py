@@ -1,0 +1,101 @@
+"""One asset per configured source: its export files, loaded into the raw table of their kind."""
+
+from collections.abc import Iterable
+
+import dagster as dg
+
+from orchestration import operations
+from orchestration.settings import Settings
+from orchestration.sources import RawTable, Source
+from orchestration.status import Rejections, SourceStatus, read_history
+
+_SHOWN_FILES = 50
+
+
+def source_key(source: Source) -> dg.AssetKey:
+    """Return the key of a source's asset; dbt's own keys begin with the name of a schema."""
+    return dg.AssetKey(["sources", source.name])
+
+
+def build_raw_assets(
+    settings: Settings, configuration: operations.Configuration
+) -> list[dg.AssetsDefinition]:
+    """Return the asset of every configured source."""
+    return [
+        _raw_asset(settings, source, configuration.raw_tables[source.kind])
+        for source in configuration.sources
+    ]
+
+
+def _raw_asset(settings: Settings, source: Source, table: RawTable) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=source_key(source),
+        group_name="sources",
+        kinds={"duckdb", source.kind},
+        description=_description(source, table),
+        metadata={
+            "path": source.path,
+            "raw_table": f"raw.{table.name}",
+            "timezone": source.timezone,
+            "on_redelivery": source.on_redelivery,
+            "session_ids_from": source.session_ids_from,
+        },
+    )
+    def raw_events(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        command = f"dagster run {context.run.run_id[:8]}"
+        with operations.warehouse_lock(settings, command, say=context.log.info):
+            (done,) = operations.load(settings, [source.name])
+            so_far, rejections = read_history(settings, source.name)
+        for file in done.summary.files:
+            if file.status == "refused":
+                context.log.warning(f"{file.path} was refused: {file.reason}: {file.detail}")
+        return dg.MaterializeResult(metadata=_metadata(done, so_far, rejections))
+
+    return raw_events
+
+
+def _description(source: Source, table: RawTable) -> str:
+    return (
+        f"Exports of kind `{source.kind}` found under `{source.path}`, loaded into "
+        f"`raw.{table.name}`: each file once, in one transaction, a record that cannot be read "
+        "set aside with its reason."
+    )
+
+
+def _metadata(
+    done: operations.SourceLoad, so_far: SourceStatus, rejections: Rejections
+) -> dict[str, dg.MetadataValue]:
+    summary = done.summary
+    metadata = {
+        "files_found": dg.MetadataValue.int(len(summary.files)),
+        "files_loaded": dg.MetadataValue.int(summary.count("loaded")),
+        "files_refused": dg.MetadataValue.int(summary.count("refused")),
+        "records_read": dg.MetadataValue.int(summary.read),
+        "records_loaded": dg.MetadataValue.int(summary.loaded),
+        "records_rejected": dg.MetadataValue.int(summary.rejected),
+        "dagster/row_count": dg.MetadataValue.int(so_far.records_loaded),
+        "seconds": dg.MetadataValue.float(round(done.seconds, 2)),
+    }
+    new_files = [file for file in summary.files if file.status != "unchanged"]
+    if new_files:
+        metadata["new_files"] = _table(
+            ("path", "status", "reason", "read", "rejected"),
+            (
+                (file.path, file.status, file.reason or "", file.read, file.rejected)
+                for file in new_files[:_SHOWN_FILES]
+            ),
+        )
+    if rejections:
+        metadata["rejected_so_far"] = _table(("reason", "records"), rejections)
+    return metadata
+
+
+def _table(
+    names: tuple[str, ...], rows: Iterable[tuple[str | int, ...]]
+) -> dg.TableMetadataValue:
+    records = [dg.TableRecord(dict(zip(names, row, strict=True))) for row in rows]
+    columns = [
+        dg.TableColumn(name, "int" if isinstance(records[0].data[name], int) else "string")
+        for name in names
+    ]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))

@@ -1,0 +1,242 @@
+"""The `clickstream` command: load, build, publish, and how things stand. Imports no Dagster."""
+
+import os
+import sys
+import sysconfig
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import NoReturn
+
+import click
+import duckdb
+
+from orchestration import dbt, locking, operations, progress, publishing, reporting
+from orchestration.loading import LoadingStopped
+from orchestration.settings import Settings, SettingsError, read_settings
+from orchestration.sources import SourcesError
+from orchestration.status import read_status, read_totals
+
+_FAILURES = (
+    dbt.DbtError,
+    duckdb.Error,
+    LoadingStopped,
+    locking.WarehouseBusy,
+    publishing.PublishRefused,
+    OSError,
+)
+_MISTAKES = (SettingsError, SourcesError, operations.UnknownSource)
+
+
+# `dagster dev` recommends its successor, a project generator with a layout of its own.
+_DAGSTER_WARNINGS = "ignore:Function `dev_command` is superseded"
+
+
+class CommandFailed(click.ClickException):
+    """A command that could not do its work: exit code 1."""
+
+    exit_code = 1
+
+
+class Misconfigured(click.ClickException):
+    """A command that was asked for something that cannot be: exit code 2."""
+
+    exit_code = 2
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Run a command with the settings, and turn what goes wrong into one line and an exit code."""
+
+    @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+    @wraps(function)
+    def run(debug: bool, **arguments: object) -> None:
+        try:
+            function(read_settings(), **arguments)
+        except click.ClickException:
+            raise
+        except _MISTAKES as error:
+            if debug:
+                raise
+            raise Misconfigured(str(error)) from error
+        except _FAILURES as error:
+            if debug:
+                raise
+            raise CommandFailed(reporting.one_line(error)) from error
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Clickstream exports in, analytics marts out.
+
+    Exit codes: 0 all went well, 1 something failed, 2 wrong usage or configuration.
+    """
+    # What a run writes holds raw records: it is for its owner's eyes, except the published copy.
+    os.umask(0o077)
+
+
+@main.command()
+@command
+def prepare(settings: Settings) -> None:
+    """Create the empty warehouse, so that dbt can build before anything was loaded."""
+    with operations.warehouse_lock(settings, "clickstream prepare", say=click.echo):
+        configuration = operations.prepare(settings)
+    click.echo(
+        f"{reporting.path(settings.warehouse_path)}: raw tables of "
+        f"{len(configuration.raw_tables)} kinds; {len(configuration.sources)} sources configured"
+    )
+
+
+@main.command()
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@command
+def load(settings: Settings, sources: tuple[str, ...]) -> None:
+    """Load what is new in the configured sources, or in those named."""
+    with operations.warehouse_lock(settings, "clickstream load", say=click.echo):
+        _load(settings, sources)
+
+
+@main.command()
+@click.option("--full-refresh", is_flag=True, help="Build every incremental model anew.")
+@click.option("-s", "--select", metavar="SELECTION", help="Build only these (dbt's selection).")
+@command
+def build(settings: Settings, full_refresh: bool, select: str | None) -> None:
+    """Build and test the marts with dbt."""
+    with operations.warehouse_lock(settings, "clickstream build", say=click.echo):
+        operations.prepare(settings)
+        _heading("build")
+        _report_build(
+            settings, operations.build(settings, full_refresh=full_refresh, select=select)
+        )
+
+
+@main.command()
+@command
+def publish(settings: Settings) -> None:
+    """Publish the marts, if the last build was whole and passed."""
+    with operations.warehouse_lock(settings, "clickstream publish", say=click.echo):
+        _publish(settings)
+
+
+@main.command()
+@click.option("--full-refresh", is_flag=True, help="Build every incremental model anew.")
+@command
+def run(settings: Settings, full_refresh: bool) -> None:
+    """Load, build and publish, then say what came of it."""
+    seconds = {}
+    with operations.warehouse_lock(settings, "clickstream run", say=click.echo):
+        started = time.monotonic()
+        loads = _load(settings, ())
+        seconds["load"] = time.monotonic() - started
+        seconds["build"] = _build_quietly(settings, full_refresh=full_refresh).seconds
+        started = time.monotonic()
+        publication = _publish(settings)
+        seconds["publish"] = time.monotonic() - started
+    totals = read_totals(publication.path)
+    _heading("summary")
+    click.echo(reporting.run_summary(loads, publication, totals, seconds))
+    _heading("where to look next")
+    click.echo(reporting.next_steps(publication))
+
+
+@main.command()
+@command
+def status(settings: Settings) -> None:
+    """Say what was loaded, built and published, and who is at work."""
+    click.echo(reporting.status(settings, read_status(settings), datetime.now(UTC)))
+
+
+@main.command()
+@click.argument("sql")
+@command
+def query(settings: Settings, sql: str) -> None:
+    """Ask the published marts a question, such as "from marts.sessions limit 5"."""
+    click.echo(publishing.query(settings.published_path, sql))
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
+@command
+def ui(settings: Settings, port: int) -> None:
+    """Show the asset graph in Dagster, on this machine only, until Ctrl-C."""
+    # Here, since it imports Dagster, which takes longer than all that the other commands do.
+    from orchestration import dagster_home
+
+    settings.make_directories()
+    lock = locking.hold(
+        settings.dagster_home / "ui.lock", "clickstream ui", what="Dagster", wait_seconds=0
+    )
+    with lock as descriptor:
+        with operations.warehouse_lock(settings, "clickstream ui", say=click.echo):
+            operations.prepare(settings)
+        dbt.ensure_manifest(settings)
+        dagster_home.write_configuration(settings)
+        dagster_home.end_orphaned_runs(settings)
+        click.echo(f"http://127.0.0.1:{port} shows the graph; Ctrl-C ends it")
+        _become_dagster(settings, port, descriptor)
+
+
+def _load(settings: Settings, names: tuple[str, ...]) -> tuple[operations.SourceLoad, ...]:
+    _heading("load")
+    with progress.counter(sys.stdout) as count:
+
+        def on_source(done: operations.SourceLoad) -> None:
+            count(None)
+            click.echo(reporting.source_load(done))
+
+        return operations.load(
+            settings,
+            names,
+            on_progress=lambda made: count(progress.of_load(made)),
+            on_source=on_source,
+        )
+
+
+def _build_quietly(settings: Settings, *, full_refresh: bool) -> dbt.DbtRun:
+    """Build with nothing but a counter on the screen, and dbt's own words where it fails."""
+    _heading("build")
+    lines: list[str] = []
+    with progress.counter(sys.stdout) as count:
+
+        def on_line(line: str) -> None:
+            lines.append(line)
+            if made := progress.of_dbt_line(line):
+                count(made)
+
+        result = operations.build(settings, full_refresh=full_refresh, on_line=on_line)
+    if not result.succeeded:
+        click.echo("\n".join(progress.ending_of(lines)))
+    return _report_build(settings, result)
+
+
+def _report_build(settings: Settings, result: dbt.DbtRun) -> dbt.DbtRun:
+    if not result.succeeded:
+        raise CommandFailed(reporting.failed_build(settings, result))
+    click.echo(reporting.build(result))
+    return result
+
+
+def _publish(settings: Settings) -> publishing.Publication:
+    _heading("publish")
+    publication = publishing.publish(settings)
+    click.echo(reporting.publication(publication))
+    return publication
+
+
+def _heading(text: str) -> None:
+    click.echo()
+    click.secho(text, bold=True)
+
+
+def _become_dagster(settings: Settings, port: int, lock: int) -> NoReturn:
+    """Go on as Dagster in this very process, so that the lock lasts exactly as long as it does."""
+    os.set_inheritable(lock, True)
+    os.chdir(settings.project_dir)
+    dagster = str(Path(sysconfig.get_path("scripts")) / "dagster")
+    arguments = ["dev", "--module-name", "orchestration.definitions"]
+    address = ["--host", "127.0.0.1", "--port", str(port)]
+    environment = {"PYTHONWARNINGS": _DAGSTER_WARNINGS} | os.environ | settings.environment
+    os.execve(dagster, [dagster, *arguments, *address], environment)

@@ -1,0 +1,45 @@
+"""What Dagster sees. Assembles; decides nothing."""
+
+import os
+
+import dagster as dg
+
+from orchestration.assets.dbt_models import build_dbt_assets, build_dbt_resource
+from orchestration.assets.published_marts import PUBLISHED_MARTS, build_published_marts
+from orchestration.assets.raw_events import build_raw_assets
+from orchestration.checks import build_checks
+from orchestration.dbt import ensure_manifest
+from orchestration.operations import read_configuration
+from orchestration.schedules import LOAD_BUILD_PUBLISH, build_schedules
+from orchestration.sensors import build_sensors
+from orchestration.settings import Settings, read_settings
+
+
+def build_definitions(settings: Settings) -> dg.Definitions:
+    """Return the assets, checks, job, schedules and sensor of these settings."""
+    settings.make_directories()
+    # dbt runs as a child of whatever process executes the assets, and reads these.
+    os.environ.update(settings.dbt_environment)
+    configuration = read_configuration(settings)
+    dbt_models = build_dbt_assets(settings, configuration, ensure_manifest(settings))
+    checks = build_checks(settings, PUBLISHED_MARTS)
+    return dg.Definitions(
+        assets=[
+            *build_raw_assets(settings, configuration),
+            dbt_models,
+            build_published_marts(settings, dbt_models),
+        ],
+        asset_checks=checks,
+        jobs=[LOAD_BUILD_PUBLISH],
+        schedules=build_schedules(checks),
+        sensors=build_sensors(settings, configuration),
+        resources={"dbt_cli": build_dbt_resource(settings)},
+        # One step after the other: they would only wait for each other at the warehouse.
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Return what this machine's environment configures; Dagster calls it, importing does not."""
+    return build_definitions(read_settings())

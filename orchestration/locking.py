@@ -1,0 +1,111 @@
+"""Who may write the warehouse: one process at a time, the others wait and are told for whom."""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+DEFAULT_WAIT_SECONDS = 600
+_POLL_SECONDS = 0.2
+
+
+class WarehouseBusy(Exception):
+    """Somebody else held the lock for longer than we may wait; the message says who."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that holds a lock, as it wrote itself into the lock file."""
+
+    pid: int
+    command: str
+    since: str
+
+    def __str__(self) -> str:
+        """Return `PID 123 (clickstream run) since 10:31`, with the date when it is not today's."""
+        since = datetime.fromisoformat(self.since)
+        form = "%H:%M" if since.date() == datetime.now().date() else "%Y-%m-%d %H:%M"
+        return f"PID {self.pid} ({self.command}) since {since:{form}}"
+
+
+@contextmanager
+def hold(
+    path: Path,
+    command: str,
+    *,
+    what: str = "warehouse",
+    wait_seconds: float = DEFAULT_WAIT_SECONDS,
+    say: Callable[[str], None] = print,
+) -> Iterator[int]:
+    """Hold the lock file `path` as `command`, waiting with one message while somebody else does.
+
+    The system releases the lock when the process ends, however it ends; the file stays. Yields
+    the descriptor that carries the lock, for whoever must keep it beyond an `exec`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        _acquire(file, what, wait_seconds, say)
+        _write_holder(file, command)
+        try:
+            yield file.fileno()
+        finally:
+            file.truncate(0)
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def holder(path: Path) -> Holder | None:
+    """Return who holds the lock file `path` now, if anybody does."""
+    if not path.exists():
+        return None
+    with path.open() as file:
+        if _try(file, fcntl.LOCK_SH):
+            return None
+        return _read_holder(file)
+
+
+def _acquire(file: IO[str], what: str, wait_seconds: float, say: Callable[[str], None]) -> None:
+    deadline = time.monotonic() + wait_seconds
+    told = False
+    while not _try(file, fcntl.LOCK_EX):
+        busy = f"{what} busy: {_read_holder(file)}"
+        if time.monotonic() >= deadline:
+            waited = f"; waited {_duration(wait_seconds)}" if wait_seconds else ""
+            raise WarehouseBusy(f"{busy}{waited}; try again when it has ended")
+        if not told:
+            say(f"{busy}; waiting up to {_duration(wait_seconds)}")
+            told = True
+        time.sleep(_POLL_SECONDS)
+
+
+def _try(file: IO[str], kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _write_holder(file: IO[str], command: str) -> None:
+    since = datetime.now().isoformat(timespec="seconds")
+    file.truncate(0)
+    file.write(json.dumps(asdict(Holder(os.getpid(), command, since))))
+    file.flush()
+
+
+def _read_holder(file: IO[str]) -> Holder:
+    file.seek(0)
+    try:
+        return Holder(**json.loads(file.read()))
+    except (ValueError, TypeError):
+        # Taken this very moment: the holder has not written itself down yet.
+        return Holder(0, "starting", datetime.now().isoformat(timespec="seconds"))
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"

@@ -1,0 +1,226 @@
+"""How to say what happened: text for the terminal. Imports no Dagster."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from orchestration.dbt import DbtRun
+from orchestration.operations import SourceLoad
+from orchestration.publishing import Publication, previous_path
+from orchestration.settings import Settings
+from orchestration.status import SourceStatus, Status, Totals
+
+_SHOWN_REFUSALS = 5
+_SHOWN_FAILURES = 5
+
+
+def one_line(message: object) -> str:
+    """Return a message, or an error's message, on a single line."""
+    return " ".join(str(message).split()) or type(message).__name__
+
+
+def path(path: Path) -> str:
+    """Return a path as seen from where the command was given, if it lies below."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def source_load(done: SourceLoad) -> str:
+    """Return a line on what loading one source did, and one for each file that was refused."""
+    summary = done.summary
+    if not summary.files:
+        what = f"no file found under {done.source.path}"
+    elif not summary.count("loaded"):
+        what = "nothing new"
+    else:
+        what = f"{_count(summary.count('loaded'), 'file')}, {_count(summary.read, 'record')}"
+        what += f", {summary.rejected:,} rejected" if summary.rejected else ""
+    if summary.count("repeated"):
+        what += f", {_count(summary.count('repeated'), 'file')} delivered before"
+    if summary.count("not_ready"):
+        what += f", {_count(summary.count('not_ready'), 'file')} still being written"
+    lines = [f"  {done.source.name:<20} {what} ({done.seconds:.1f} s)"]
+    refused = [file for file in summary.files if file.status == "refused"]
+    lines += [
+        f"    refused: {file.path}: {file.reason}: {one_line(file.detail)}"
+        for file in refused[:_SHOWN_REFUSALS]
+    ]
+    if len(refused) > _SHOWN_REFUSALS:
+        lines.append(f"    and {len(refused) - _SHOWN_REFUSALS} more, listed in quality.load_files")
+    return "\n".join(lines)
+
+
+def build(result: DbtRun) -> str:
+    """Return a line on a build that went well."""
+    counts = Counter(result_.unique_id.split(".")[0] for result_ in result.results)
+    line = (
+        f"  {_count(counts['seed'], 'seed')}, {_count(counts['model'], 'model')}, "
+        f"{_count(counts['test'], 'test')} passed ({result.seconds:.1f} s)"
+    )
+    warned = ", ".join(result_.name for result_ in result.warned)
+    return line + (f"\n  warned: {warned}" if warned else "")
+
+
+def failed_build(settings: Settings, result: DbtRun) -> str:
+    """Return a line on a build that failed: at what, and where to read more."""
+    failed = [result_ for result_ in result.failed if result_.status != "skipped"]
+    names = ", ".join(result_.name for result_ in failed[:_SHOWN_FAILURES])
+    more = len(failed) - _SHOWN_FAILURES
+    where = path(settings.dbt_run_dir / "dbt.log")
+    if not failed:
+        return f"dbt ended with exit code {result.exit_code} before it built anything; see {where}"
+    return (
+        f"the build failed at {names}{f' and {more} more' if more > 0 else ''}; see {where}; "
+        "what was published before stays as it was"
+    )
+
+
+def publication(publication: Publication) -> str:
+    """Return a line on a published copy."""
+    rows = sum(table.rows for table in publication.tables)
+    return (
+        f"  {_count(len(publication.tables), 'table')}, {_count(rows, 'row')}, "
+        f"{_size(publication.size_bytes)} in {path(publication.path)}"
+    )
+
+
+def run_summary(
+    loads: Sequence[SourceLoad],
+    publication: Publication,
+    totals: Totals,
+    seconds: Mapping[str, float],
+) -> str:
+    """Return what a whole run did and what the marts hold now."""
+    statuses = Counter(file.status for done in loads for file in done.summary.files)
+    lines = [
+        ("files, this run", f"{statuses['loaded']:,} loaded, {statuses['refused']:,} refused"),
+        ("files, so far", f"{totals.files:,} loaded, {totals.files_refused:,} refused"),
+        ("records, so far", f"{totals.read:,} read"),
+        ("", f"= {totals.accepted:,} accepted + {totals.rejected:,} rejected"),
+        ("", f"+ {totals.duplicate:,} duplicate + {totals.superseded:,} superseded"),
+    ]
+    for name in ("events", "sessions", "persons", "conversions"):
+        rows = publication.rows(name)
+        if rows is not None:
+            lines.append((name, f"{rows:,}"))
+    times = [f"{step} {spent:.1f}" for step, spent in seconds.items()]
+    lines.append(("seconds", f"{', '.join(times)}; {sum(seconds.values()):.1f} in all"))
+    return _pairs(lines)
+
+
+def next_steps(publication: Publication) -> str:
+    """Return where somebody goes on after a run."""
+    program = path(Path(sys.argv[0]).absolute())
+    lines = [
+        ("in a BI tool", f"open {path(publication.path)}, read-only"),
+        ("query the marts", f'{program} query "from marts.funnel_steps"'),
+        ("what was rejected", f'{program} query "from quality.rejected_records"'),
+        ("how things stand", f"{program} status"),
+        ("the asset graph", "make ui"),
+    ]
+    return _pairs(lines)
+
+
+def status(settings: Settings, status: Status, now: datetime) -> str:
+    """Return how things stand, in three paragraphs: sources, build, publication."""
+    utc = now.replace(tzinfo=None)
+    return "\n\n".join(
+        (
+            _sources_paragraph(settings, status, utc),
+            _build_paragraph(status),
+            _publication_paragraph(settings, status, utc),
+        )
+    )
+
+
+def _sources_paragraph(settings: Settings, status: Status, now: datetime) -> str:
+    if status.holder:
+        return f"warehouse busy: {status.holder}; sources and build are shown when it has ended"
+    if status.warehouse is None:
+        return f"{path(settings.warehouse_path)} does not exist yet; run: clickstream run"
+    header = ("source", "kind", "files", "refused", "read", "loaded", "rejected", "last load")
+    return _table(header, [_source_row(source, now) for source in status.warehouse.sources])
+
+
+def _source_row(source: SourceStatus, now: datetime) -> tuple[str, ...]:
+    last = _ago(source.last_loaded_at, now) if source.last_loaded_at else "never"
+    if source.is_stale(now):
+        last += f" (stale: expected every {source.freshness_hours} h)"
+    return (
+        source.name,
+        source.kind,
+        f"{source.files:,}",
+        f"{source.files_refused:,}",
+        f"{source.records_read:,}",
+        f"{source.records_loaded:,}",
+        f"{source.records_rejected:,}",
+        last,
+    )
+
+
+def _build_paragraph(status: Status) -> str:
+    if status.warehouse is None:
+        return "last build: unknown while the warehouse cannot be read"
+    build = status.warehouse.build
+    if build is None:
+        return "last build: none; run: clickstream build"
+    if build.obstacle:
+        return f"last build: {build.obstacle}"
+    warned = f", {_count(build.warned_count, 'warning')}" if build.warned_count else ""
+    return f"last build: passed, {build.recorded_at:%Y-%m-%d %H:%M} UTC{warned}"
+
+
+def _publication_paragraph(settings: Settings, status: Status, now: datetime) -> str:
+    published = status.publication
+    if published is None:
+        return f"published: nothing yet at {path(settings.published_path)}"
+    lines = [
+        f"published: {_ago(published.published_at, now)}, "
+        f"{_count(len(published.tables), 'table')}, {_size(published.size_bytes)} "
+        f"in {path(published.path)}"
+    ]
+    if published.data_through_at:
+        lines.append(f"  newest event {published.data_through_at:%Y-%m-%d %H:%M} UTC")
+    if previous_path(published.path).exists():
+        lines.append(f"  the copy before it: {path(previous_path(published.path))}")
+    return "\n".join(lines)
+
+
+def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"  {name:<20} {value}".rstrip() for name, value in pairs)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return rows under a header, text to the left, the numbers in between to the right."""
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    left = {0, 1, len(header) - 1}
+    lines = [
+        "  ".join(
+            cell.ljust(width) if i in left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in (header, *rows)
+    ]
+    return "\n".join(lines)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.1f} GB"
+
+
+def _ago(moment: datetime, now: datetime) -> str:
+    age = max(now - moment, timedelta())
+    minutes = int(age.total_seconds() // 60)
+    if minutes < 1:
+        return "just now"
+    if minutes < 120:
+        return f"{minutes} min ago"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h ago"
+    return f"{minutes // (24 * 60)} days ago"

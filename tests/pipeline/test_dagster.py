@@ -1,0 +1,255 @@
+"""What Dagster shows and runs: the graph reads left to right, and the whole job works."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+import yaml
+
+from orchestration import dagster_home, locking, operations
+from orchestration.checks import build_checks
+from orchestration.definitions import build_definitions
+from orchestration.publishing import read_publication
+from orchestration.sensors import build_sensors
+from orchestration.settings import Settings, read_settings
+
+# The order in which the data visits the rooms; no arrow may point back.
+ROOMS = [
+    "sources",
+    "seeds",
+    "staging",
+    "events",
+    "sessions",
+    "persons",
+    "conversions",
+    "funnels",
+    "journeys",
+    "attribution",
+    "marts",
+    "quality",
+    "published",
+]
+
+SOURCES = """
+sources:
+  - {name: shop, kind: generic, path: exports/shop}
+  - {name: blog, kind: generic, path: exports/blog}
+"""
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory) -> Settings:
+    """Return settings with a warehouse and two small sources of their own."""
+    folder = tmp_path_factory.mktemp("dagster")
+    for source in ("shop", "blog"):
+        (folder / "exports" / source).mkdir(parents=True)
+        (folder / "exports" / source / "day_1.jsonl").write_text(export(source, 20))
+    (folder / "sources.yml").write_text(SOURCES)
+    return read_settings(
+        {
+            "CLICKSTREAM_DATA_DIR": str(folder / "data"),
+            "CLICKSTREAM_SOURCES": str(folder / "sources.yml"),
+        }
+    )
+
+
+def export(source: str, views: int) -> str:
+    return "".join(
+        f'{{"event_id": "{source}{n}", "event_name": "page_view", "device_id": "d{n % 5}", '
+        f'"occurred_at": "2026-01-0{1 + n % 9}T10:00:00Z", '
+        f'"page_url": "https://{source}.example/{n}"}}\n'
+        for n in range(views)
+    )
+
+
+@pytest.fixture(scope="module")
+def definitions(settings) -> dg.Definitions:
+    before = dict(os.environ)
+    yield build_definitions(settings)
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="module")
+def graph(definitions):
+    return definitions.resolve_asset_graph()
+
+
+def test_every_configured_source_is_an_asset_that_its_staging_models_read(graph):
+    for source in ("shop", "blog"):
+        key = dg.AssetKey(["sources", source])
+        children = {child.path[-1] for child in graph.get(key).child_keys}
+        assert "stg_generic__events" in children
+
+
+def test_staging_models_read_no_raw_table_beside_the_sources(graph):
+    strangers = [key for key in graph.get_all_asset_keys() if key.path[0] in ("raw", "loader")]
+    assert strangers == []
+
+
+def test_a_model_reads_only_the_sources_of_its_own_kind(graph):
+    parents = graph.get(dg.AssetKey(["staging", "stg_ga4__events"])).parent_keys
+    assert parents == set()
+
+
+def test_no_arrow_of_the_graph_points_back(graph):
+    back = [
+        f"{parent.to_user_string()} ({graph.get(parent).group_name}) → "
+        f"{key.to_user_string()} ({graph.get(key).group_name})"
+        for key in graph.get_all_asset_keys()
+        for parent in graph.get(key).parent_keys
+        if ROOMS.index(graph.get(parent).group_name) > ROOMS.index(graph.get(key).group_name)
+    ]
+    assert back == []
+
+
+def test_every_asset_says_what_it_is(graph):
+    silent = [
+        key.to_user_string()
+        for key in graph.get_all_asset_keys()
+        if not (graph.get(key).description or "").strip()
+    ]
+    assert silent == []
+
+
+def test_the_published_marts_come_after_all_marts_and_quality_models(graph):
+    published = graph.get(dg.AssetKey(["published", "marts"]))
+    expected = {key for key in graph.get_all_asset_keys() if key.path[0] in ("marts", "quality")}
+    assert expected
+    assert published.parent_keys == expected
+
+
+def test_every_data_test_that_is_about_a_mart_is_a_check(graph):
+    checks = {key.asset_key.path[-1] for key in graph.asset_check_keys}
+    marts = {key.path[-1] for key in graph.get_all_asset_keys() if key.path[0] == "marts"}
+    assert marts <= checks
+
+
+def test_nothing_runs_by_itself_until_somebody_turns_it_on(definitions):
+    repository = definitions.get_repository_def()
+    assert {s.name for s in repository.schedule_defs} == {"every_night", "every_hour"}
+    assert all(
+        s.default_status == dg.DefaultScheduleStatus.STOPPED for s in repository.schedule_defs
+    )
+    assert all(s.default_status == dg.DefaultSensorStatus.STOPPED for s in repository.sensor_defs)
+
+
+def test_the_whole_job_loads_builds_checks_and_publishes(definitions, settings):
+    job = definitions.resolve_job_def("load_build_publish")
+    with dg.instance_for_test() as instance:
+        result = job.execute_in_process(instance=instance)
+    assert result.success
+    loaded = result.asset_materializations_for_node("sources__shop")[0].metadata
+    assert loaded["records_loaded"].value == 20
+    publication = read_publication(settings.published_path)
+    assert publication.rows("events") == 40
+    assert publication.rows("sessions") > 0
+    (check,) = (
+        check
+        for check in result.get_asset_check_evaluations()
+        if check.check_name == "published_marts_are_fresh"
+    )
+    assert check.passed
+
+
+@pytest.fixture
+def watched(settings, tmp_path) -> tuple[Settings, Path]:
+    """Return settings with one source whose only file is loaded, and its folder."""
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    (folder / "day_1.jsonl").write_text(export("shop", 3))
+    (tmp_path / "sources.yml").write_text("sources: [{name: s, kind: generic, path: exports}]\n")
+    made = read_settings(
+        {
+            "CLICKSTREAM_DATA_DIR": str(tmp_path / "data"),
+            "CLICKSTREAM_SOURCES": str(tmp_path / "sources.yml"),
+        }
+    )
+    made.make_directories()
+    operations.load(made)
+    return made, folder
+
+
+def look(settings: Settings, cursor: str | None = None) -> dg.SensorResult | dg.SkipReason:
+    (sensor,) = build_sensors(settings, operations.read_configuration(settings))
+    with dg.build_sensor_context(cursor=cursor) as context:
+        return sensor(context)
+
+
+def test_a_new_file_starts_one_run_and_only_one(watched):
+    settings, folder = watched
+    seen = look(settings)
+    assert (seen.run_requests, seen.skip_reason.skip_message) == ([], "Every file is loaded.")
+    (folder / "day_2.jsonl").write_text(export("shop", 2))
+    first = look(settings, seen.cursor)
+    assert len(first.run_requests) == 1
+    assert isinstance(look(settings, first.cursor), dg.SkipReason)
+    # Even without its cursor the same file asks for the same run, which Dagster starts once.
+    assert look(settings).run_requests[0].run_key == first.run_requests[0].run_key
+
+
+def test_a_file_that_grew_is_new(watched):
+    settings, folder = watched
+    seen = look(settings)
+    with (folder / "day_1.jsonl").open("a") as file:
+        file.write(export("late", 1))
+    assert len(look(settings, seen.cursor).run_requests) == 1
+
+
+def test_the_sensor_looks_again_later_while_the_warehouse_is_busy(watched):
+    settings, folder = watched
+    (folder / "day_2.jsonl").write_text(export("shop", 2))
+    with locking.hold(settings.lock_path, "clickstream build"):
+        assert "clickstream build" in look(settings).skip_message
+
+
+def test_the_freshness_check_fails_where_nothing_was_published(settings, tmp_path):
+    elsewhere = replace(settings, published_path=tmp_path / "nothing.duckdb")
+    (check,) = build_checks(elsewhere, dg.AssetKey("published"))
+    result = check()
+    assert not result.passed
+    assert "does not exist" in result.description
+
+
+def test_the_freshness_check_warns_of_an_old_publication(settings, tmp_path):
+    path = tmp_path / "old.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "create table published as select 'marts' as table_schema, 'events' as table_name, "
+            "1 as row_count, timestamp '2026-01-01' as published_at, 'b' as build_id, "
+            "timestamp '2026-01-01' as built_at, null::timestamp as loaded_through_at, "
+            "null::timestamp as data_through_at"
+        )
+    (check,) = build_checks(replace(settings, published_path=path), dg.AssetKey("published"))
+    result = check()
+    assert not result.passed
+    assert result.severity == dg.AssetCheckSeverity.WARN
+
+
+def test_the_instance_queues_runs_and_sends_nothing_home(settings):
+    path = dagster_home.write_configuration(settings)
+    assert yaml.safe_load(path.read_text())["telemetry"] == {"enabled": False}
+    with dg.DagsterInstance.from_config(str(path.parent)) as instance:
+        assert instance.get_concurrency_config().run_queue_config.max_concurrent_runs == 1
+        assert instance.run_retries_enabled
+        assert not instance.telemetry_enabled
+        assert not instance.nux_enabled
+        assert instance.get_settings("run_monitoring")["max_runtime_seconds"] == 6 * 3600
+
+
+def test_a_run_that_a_power_cut_left_at_work_is_ended_at_the_next_start(settings):
+    dagster_home.write_configuration(settings)
+    with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+
+        @dg.job
+        def left():
+            pass
+
+        run = instance.create_run_for_job(left, status=dg.DagsterRunStatus.STARTED)
+    assert dagster_home.end_orphaned_runs(settings) == 1
+    with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+        assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE
+    assert dagster_home.end_orphaned_runs(settings) == 0

@@ -1,0 +1,131 @@
+"""How a test gets a warehouse of its own: settings for a folder, load, build, compiled models."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+
+from orchestration import dbt, operations
+from orchestration.settings import Settings, read_settings
+
+
+@dataclass(frozen=True)
+class BuiltWarehouse:
+    """A warehouse with its marts built; nobody writes it any more."""
+
+    settings: Settings
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """Return a read-only connection to the warehouse."""
+        return _in_utc(duckdb.connect(str(self.settings.warehouse_path), read_only=True))
+
+    def rows(self, query: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
+        """Return the rows that a query finds."""
+        with self.connect() as connection:
+            return rows_of(connection, query, parameters)
+
+
+def rows_of(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] = ()
+) -> list[dict[str, Any]]:
+    """Return the rows that a query finds, as dictionaries."""
+    cursor = connection.execute(query, parameters)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def settings_in(folder: Path, sources: Iterable[Mapping[str, Any]] | None = None) -> Settings:
+    """Return settings whose data lies in `folder`; `sources` take the place of sources.yml."""
+    environment = {
+        "CLICKSTREAM_DATA_DIR": str(folder / "data"),
+        "CLICKSTREAM_MEMORY_LIMIT": os.environ.get("CLICKSTREAM_MEMORY_LIMIT", ""),
+        "CLICKSTREAM_THREADS": os.environ.get("CLICKSTREAM_THREADS", ""),
+    }
+    if sources is not None:
+        sources_path = folder / "sources.yml"
+        sources_path.write_text(yaml.safe_dump({"sources": list(sources)}))
+        environment["CLICKSTREAM_SOURCES"] = str(sources_path)
+    return read_settings(environment)
+
+
+def load(settings: Settings) -> None:
+    """Load every configured source."""
+    with operations.warehouse_lock(settings, "test", say=lambda _: None):
+        operations.load(settings)
+
+
+def build_without_tests(settings: Settings) -> None:
+    """Build seeds and models with dbt, leaving out dbt's own tests."""
+    run_dbt(settings, "build", "--exclude-resource-type", "unit_test", "test")
+
+
+def run_dbt(settings: Settings, *arguments: str) -> None:
+    """Run dbt, and show what it printed if it fails."""
+    printed: list[str] = []
+    run = dbt.run_dbt(settings, *arguments, on_line=printed.append)
+    assert run.succeeded, "\n".join(printed)
+
+
+@dataclass(frozen=True)
+class CompiledModels:
+    """The SQL of models, compiled once, and a warehouse with raw tables and seeds, empty of data.
+
+    dbt takes seconds to start; with these, many small sets of records are built in the time of one.
+    """
+
+    template: Path
+    nodes: tuple[Mapping[str, Any], ...]
+
+    def build(
+        self, folder: Path, sources: Sequence[Mapping[str, Any]], *, seeds: Sequence[str] = ()
+    ) -> BuiltWarehouse:
+        """Load the sources into a warehouse in `folder`, run `seeds` on it, build every model."""
+        settings = settings_in(folder, sources)
+        settings.make_directories()
+        shutil.copyfile(self.template, settings.warehouse_path)
+        load(settings)
+        with _in_utc(duckdb.connect(str(settings.warehouse_path))) as connection:
+            for statement in seeds:
+                connection.execute(statement)
+            for node in self.nodes:
+                kind = "view" if node["config"]["materialized"] == "view" else "table"
+                connection.execute(f"create schema if not exists {node['schema']}")
+                connection.execute(
+                    f"create or replace {kind} {node['relation_name']} as {node['compiled_code']}"
+                )
+        return BuiltWarehouse(settings)
+
+
+def compile_models(folder: Path, names: Iterable[str]) -> CompiledModels:
+    """Return the models called `names` and all that they are made of, compiled for a full build."""
+    settings = settings_in(folder)
+    with operations.warehouse_lock(settings, "test", say=lambda _: None):
+        operations.prepare(settings)
+    run_dbt(settings, "seed")
+    run_dbt(settings, "compile", "--full-refresh")
+    manifest = json.loads((settings.dbt_run_dir / "manifest.json").read_text())
+    models = {
+        node_id: node
+        for node_id, node in manifest["nodes"].items()
+        if node["resource_type"] == "model"
+    }
+    wanted = {node_id for node_id, node in models.items() if node["name"] in set(names)}
+    parents: dict[str, set[str]] = {}
+    while wanted:
+        node_id = wanted.pop()
+        parents[node_id] = {p for p in models[node_id]["depends_on"]["nodes"] if p in models}
+        wanted |= parents[node_id] - parents.keys()
+    order = TopologicalSorter(parents).static_order()
+    return CompiledModels(settings.warehouse_path, tuple(models[node_id] for node_id in order))
+
+
+def _in_utc(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    connection.execute("set TimeZone = 'UTC'")
+    return connection

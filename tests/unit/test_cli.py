@@ -1,0 +1,181 @@
+"""The terminal commands: what they say, and how they end."""
+
+import os
+from dataclasses import replace
+
+import pytest
+from click.testing import CliRunner, Result
+
+from orchestration import cli, dbt, locking, operations, progress, publishing, reporting
+from orchestration.loading import Progress
+from orchestration.settings import Settings
+
+NO_SOURCES = "sources:\n  - {name: shop, kind: generic, path: exports}\n"
+
+
+@pytest.fixture
+def invoke(settings: Settings, tmp_path, monkeypatch):
+    """Return a function that runs `clickstream …` on an empty data folder and one source."""
+    (tmp_path / "exports").mkdir()
+    (tmp_path / "sources.yml").write_text(NO_SOURCES)
+    monkeypatch.setenv("CLICKSTREAM_DATA_DIR", str(settings.data_dir))
+    monkeypatch.setenv("CLICKSTREAM_SOURCES", str(tmp_path / "sources.yml"))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Result:
+        before = os.umask(0o022)
+        try:
+            return CliRunner().invoke(cli.main, arguments)
+        finally:
+            os.umask(before)
+
+    return run
+
+
+def test_every_command_is_explained(invoke):
+    result = invoke("--help")
+    assert result.exit_code == 0
+    for command in ("prepare", "load", "build", "publish", "run", "status", "ui"):
+        assert f"\n  {command} " in result.output
+
+
+def test_prepare_creates_the_warehouse_for_dbt_and_for_its_owner_only(invoke, settings):
+    result = invoke("prepare")
+    assert result.exit_code == 0, result.output
+    assert settings.warehouse_path.stat().st_mode & 0o077 == 0
+
+
+def test_load_says_what_each_source_gave(invoke, tmp_path):
+    (tmp_path / "exports" / "a.jsonl").write_text('{"event_id": "1"}\n{"event_id"\n')
+    result = invoke("load")
+    assert result.exit_code == 0, result.output
+    assert "shop                 1 file, 2 records, 1 rejected (" in result.output
+    again = invoke("load", "shop")
+    assert "shop                 nothing new (" in again.output
+
+
+def test_load_says_that_a_folder_is_empty(invoke):
+    assert "shop                 no file found under exports" in invoke("load").output
+
+
+def test_a_refused_file_is_named_with_its_reason_and_the_load_goes_on(invoke, tmp_path):
+    (tmp_path / "exports" / "a.jsonl.gz").write_bytes(b"\x1f\x8b\x08\x00broken")
+    (tmp_path / "exports" / "b.jsonl").write_text('{"event_id": "1"}\n')
+    result = invoke("load")
+    assert result.exit_code == 0
+    assert "    refused: exports/a.jsonl.gz: gzip_" in result.output
+    assert "1 file, 1 record (" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "words"),
+    [
+        (["publish"], 1, "was never built; run: clickstream build"),
+        (["load", "shoop"], 2, "no source is called shoop; expected any of shop"),
+        (["load", "--quickly"], 2, "No such option"),
+        (["sing"], 2, "No such command"),
+    ],
+)
+def test_what_goes_wrong_is_one_line_and_an_exit_code(invoke, arguments, exit_code, words):
+    result = invoke(*arguments)
+    assert result.exit_code == exit_code
+    assert words in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_mistake_in_the_configuration_is_exit_code_2(invoke, tmp_path, monkeypatch):
+    (tmp_path / "sources.yml").write_text("sources:\n  - {name: shop, kind: smoke, path: x}\n")
+    result = invoke("load")
+    assert result.exit_code == 2
+    assert "kind = 'smoke'; expected one of" in result.output
+    monkeypatch.setenv("CLICKSTREAM_THREADS", "many")
+    assert invoke("status").exit_code == 2
+
+
+def test_debug_shows_the_traceback(invoke):
+    result = invoke("publish", "--debug")
+    assert isinstance(result.exception, publishing.PublishRefused)
+
+
+def test_a_failed_build_names_what_failed_and_publishes_nothing(invoke, monkeypatch, settings):
+    failed = dbt.DbtRun(
+        1,
+        2.0,
+        (
+            dbt.NodeResult("model.clickstream.sessions", "skipped", "", 0.0),
+            dbt.NodeResult("test.clickstream.unique_x.1", "fail", "Got 3 results", 0.1),
+        ),
+    )
+    monkeypatch.setattr(operations, "build", lambda *_, **__: failed)
+    result = invoke("run")
+    assert result.exit_code == 1
+    assert "the build failed at unique_x; see data/dbt/run/dbt.log" in result.output
+    assert not settings.published_path.exists()
+
+
+def test_status_before_anything_was_done_says_how_to_begin(invoke):
+    result = invoke("status")
+    assert result.exit_code == 0
+    assert "data/warehouse.duckdb does not exist yet; run: clickstream run" in result.output
+    assert "published: nothing yet at data/published/clickstream.duckdb" in result.output
+
+
+def test_status_counts_what_was_loaded(invoke, tmp_path):
+    (tmp_path / "exports" / "a.jsonl").write_text('{"event_id": "1"}\n{"event_id"\n')
+    invoke("load")
+    lines = invoke("status").output.splitlines()
+    assert lines[0].split() == [
+        "source", "kind", "files", "refused", "read", "loaded", "rejected", "last", "load"
+    ]  # fmt: skip
+    assert lines[1].split() == ["shop", "generic", "1", "0", "2", "1", "1", "just", "now"]
+    assert "last build: none; run: clickstream build" in lines
+
+
+def test_status_waits_for_nobody(invoke, settings):
+    invoke("prepare")
+    with locking.hold(settings.lock_path, "clickstream build"):
+        result = invoke("status")
+    assert result.exit_code == 0
+    assert f"warehouse busy: PID {os.getpid()} (clickstream build) since" in result.output
+
+
+def test_a_long_load_shows_how_far_it_has_come():
+    made = Progress("shop", "exports/a.jsonl", 2, 5, 1_200_000, 10.0)
+    assert progress.of_load(made) == "shop: file 2 of 5, 1,200,000 records, 120,000/s"
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("14:02:11  7 of 320 START test unique_x ..... [RUN]", "7 of 320: test unique_x"),
+        ("14:02:11  7 of 320 PASS unique_x ...... [PASS in 0.04s]", None),
+        ("14:02:11  Concurrency: 2 threads (target='local')", None),
+    ],
+)
+def test_a_build_shows_which_node_it_is_at(line, shown):
+    assert progress.of_dbt_line(line) == shown
+
+
+def test_nothing_is_written_over_where_there_is_no_terminal(capsys):
+    import sys
+
+    with progress.counter(sys.stdout) as count:
+        count("7 of 320")
+    assert capsys.readouterr().out == ""
+
+
+def test_of_a_failed_build_the_ending_is_shown():
+    lines = ["1 of 2 START", "Completed with 1 error:", "Failure in test x", "Done."]
+    assert progress.ending_of(lines) == lines[1:]
+
+
+def test_a_message_of_many_lines_becomes_one():
+    assert reporting.one_line(ValueError("IO Error:\n  could not\tread")) == (
+        "IO Error: could not read"
+    )
+
+
+def test_the_warehouse_can_only_be_prepared_with_known_settings(settings):
+    broken = replace(settings, sources_path=settings.data_dir / "none.yml")
+    with pytest.raises(Exception, match="none.yml: cannot be read"):
+        operations.prepare(broken)
