@@ -59,7 +59,9 @@ def fill(folder: Path) -> Path:
     for number in range(4):
         lines = [json.dumps({"id": f"{number}-{n}", "n": n, "x": "y"}) for n in range(15_000)]
         lines[7] = "broken"
-        (inbox / f"{number}.jsonl.gz").write_bytes(gzip.compress("\n".join(lines).encode(), mtime=0))
+        (inbox / f"{number}.jsonl.gz").write_bytes(
+            gzip.compress("\n".join(lines).encode(), mtime=0)
+        )
         (inbox / f"{number}.csv").write_text(f"id,n\nc{number},1\nc{number}\n")
     return folder
 
