@@ -33,6 +33,7 @@ lint: export CLICKSTREAM_DATA_DIR := $(CURDIR)/$(VENV)/lint
 lint: $(READY)  ## Check Python, SQL and the dbt project
 	@mkdir -p $(CLICKSTREAM_DATA_DIR)
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/dbt --quiet --warn-error parse --project-dir dbt_project --profiles-dir .
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models tests/data
 

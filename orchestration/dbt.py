@@ -186,4 +186,3 @@ def _project_files(settings: Settings) -> Iterator[Path]:
     ):
         # A folder's own time changes when a file in it is added, removed or renamed.
         yield from (path for path in (folder, *folder.rglob("*")) if path.exists())
-

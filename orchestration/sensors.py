@@ -15,9 +15,7 @@ from orchestration.status import read_known_files
 _SECONDS_BETWEEN_LOOKS = 60
 
 
-def build_sensors(
-    settings: Settings, configuration: Configuration
-) -> list[dg.SensorDefinition]:
+def build_sensors(settings: Settings, configuration: Configuration) -> list[dg.SensorDefinition]:
     """Return the sensor that starts a run when a source's folder holds a file not yet loaded."""
 
     @dg.sensor(

@@ -93,4 +93,3 @@ def _project(settings: Settings) -> DbtProject:
         profiles_dir=settings.profiles_dir,
         target_path=settings.manifest_dir,
     )
-

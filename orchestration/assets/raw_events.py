@@ -90,9 +90,7 @@ def _metadata(
     return metadata
 
 
-def _table(
-    names: tuple[str, ...], rows: Iterable[tuple[str | int, ...]]
-) -> dg.TableMetadataValue:
+def _table(names: tuple[str, ...], rows: Iterable[tuple[str | int, ...]]) -> dg.TableMetadataValue:
     records = [dg.TableRecord(dict(zip(names, row, strict=True))) for row in rows]
     columns = [
         dg.TableColumn(name, "int" if isinstance(records[0].data[name], int) else "string")

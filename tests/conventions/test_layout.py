@@ -80,9 +80,7 @@ def test_every_model_after_staging_has_a_tested_key(manifest: dict, models: dict
     wrong = [
         key
         for key, node in models.items()
-        if folder(node)[0] != "staging"
-        and key not in tested
-        and node["name"] not in passed_through
+        if folder(node)[0] != "staging" and key not in tested and node["name"] not in passed_through
     ]
     assert not wrong
 

@@ -160,9 +160,7 @@ def test_repeats_are_those_that_say_the_same(references, built_warehouse):
     files = _file_names(built_warehouse)
     rows = built_warehouse.rows("select * from quality.duplicate_events")
     found = {(row["source_name"], files[row["file_id"]], row["row_number"]) for row in rows}
-    expected = {
-        (name, *event.place) for name in SOURCES for event in references[name].repeated
-    }
+    expected = {(name, *event.place) for name in SOURCES for event in references[name].repeated}
     assert found == expected
 
 
@@ -327,7 +325,10 @@ def test_ga4_counts_are_those_of_the_sample(references, built_warehouse):
     }
     assert sessions == expected
     assert sessions == {
-        "sessions": 20_705, "persons": 19_210, "page_views": 7_498, "engaged": sessions["engaged"]
+        "sessions": 20_705,
+        "persons": 19_210,
+        "page_views": 7_498,
+        "engaged": sessions["engaged"],
     }
     found = built_warehouse.rows(
         """

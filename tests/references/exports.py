@@ -151,9 +151,7 @@ def tab_separated_log_events(
             source_name=source_name,
             file_name=path.name,
             row_number=number,
-            event_name=_request_name(
-                row["method"], row["response"], row["url"], asset_extensions
-            ),
+            event_name=_request_name(row["method"], row["response"], row["url"], asset_extensions),
             occurred_at=EPOCH + timedelta(seconds=int(row["time"])),
             device_id=f"{row['host']} {row['useragent']}",
             identity=(line, occurrences[line]),
@@ -225,9 +223,7 @@ def _snowplow_contexts(text: str | None) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _request_name(
-    method: str, status: str, target: str, asset_extensions: frozenset[str]
-) -> str:
+def _request_name(method: str, status: str, target: str, asset_extensions: frozenset[str]) -> str:
     """Tell a page view (a page fetched, new or unchanged) from everything else a server answers."""
     last = target.split("?")[0].rsplit("/", 1)[-1]
     extension = last.rsplit(".", 1)[-1].lower() if "." in last else ""
@@ -241,7 +237,5 @@ def _request_name(
 def _log_time(text: str) -> datetime:
     """Read 17/May/2015:10:05:03 +0000."""
     day, month, rest = text.split("/", 2)
-    at = datetime.strptime(
-        f"{day} {MONTHS.index(month) + 1} {rest}", "%d %m %Y:%H:%M:%S %z"
-    )
+    at = datetime.strptime(f"{day} {MONTHS.index(month) + 1} {rest}", "%d %m %Y:%H:%M:%S %z")
     return at.astimezone(UTC).replace(tzinfo=None)

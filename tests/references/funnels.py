@@ -55,11 +55,14 @@ def entries_of(
     actions: Iterable[Action], steps: Sequence[Step], window: timedelta
 ) -> Mapping[date, Entry]:
     """Return the actor's best entry of each day on which the first step was done."""
-    by_time = sorted(actions, key=lambda action: (action.occurred_at, action.event_id))
+    places = sorted(
+        (action for action in actions if any(step.is_done_by(action) for step in steps)),
+        key=lambda action: (action.occurred_at, _least_step(action, steps), action.event_id),
+    )
     entries: dict[date, list[Entry]] = defaultdict(list)
-    for start in by_time:
+    for place, start in enumerate(places):
         if steps[0].is_done_by(start):
-            times = _follow(start, by_time, steps, window)
+            times = _follow(place, places, steps, window)
             entries[start.occurred_at.date()].append(Entry(start.occurred_at, times))
     return {
         day: min(found, key=lambda entry: (-entry.furthest_step, entry.entered_at))
@@ -67,29 +70,23 @@ def entries_of(
     }
 
 
-def _follow(
-    start: Action, by_time: Sequence[Action], steps: Sequence[Step], window: timedelta
-) -> tuple[datetime, ...]:
-    """Return the earliest time of each step that can be reached from `start`.
+def _least_step(action: Action, steps: Sequence[Step]) -> int:
+    """Return the first step that the action is: where it stands among others of its instant."""
+    return next(number for number, step in enumerate(steps) if step.is_done_by(action))
 
-    To be earlier is never worse, because whatever happens later is still to come. Only events of
-    one instant can stand in each other's way, so all sets of them that may be used up are tried.
-    """
-    ends_at = start.occurred_at + window
-    times = [start.occurred_at]
-    used_up = {frozenset([start.event_id])}
+
+def _follow(
+    place: int, places: Sequence[Action], steps: Sequence[Step], window: timedelta
+) -> tuple[datetime, ...]:
+    """Return when each step was done on the way from a start: always the nearest later event."""
+    ends_at = places[place].occurred_at + window
+    times = [places[place].occurred_at]
     for step in steps[1:]:
-        found: dict[datetime, set[frozenset[str]]] = defaultdict(set)
-        for action in by_time:
-            if not times[-1] <= action.occurred_at <= ends_at or not step.is_done_by(action):
-                continue
-            for used in used_up:
-                if action.occurred_at > times[-1]:
-                    found[action.occurred_at].add(frozenset([action.event_id]))
-                elif action.event_id not in used:
-                    found[action.occurred_at].add(used | {action.event_id})
-        if not found:
+        later = range(place + 1, len(places))
+        place = next(
+            (later_place for later_place in later if step.is_done_by(places[later_place])), -1
+        )
+        if place < 0 or places[place].occurred_at > ends_at:
             break
-        times.append(min(found))
-        used_up = found[min(found)]
+        times.append(places[place].occurred_at)
     return tuple(times)

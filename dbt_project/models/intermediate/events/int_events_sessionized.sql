@@ -162,20 +162,13 @@ with_previous_event as (
     select
         *,
         lag(occurred_at) over ({{ timeline }}) as previous_occurred_at,
-        last_value(user_id ignore nulls) over (
-            {{ timeline }} rows between unbounded preceding and 1 preceding
-        ) as previous_user_id,
-        {% if 'campaign_change' in split_on -%}
-        last_value({{ stable_campaign() }} ignore nulls) over (
-            {{ timeline }} rows between unbounded preceding and 1 preceding
-        ) as previous_campaign,
-        {% endif -%}
         {{ local_date('occurred_at', var('reporting_timezone')) }} as event_date
     from judged
 
 ),
 
-with_split_reason as (
+-- a pause, or another day where that is asked for, ends a session whatever else happens
+with_pause as (
 
     select
         *,
@@ -187,20 +180,50 @@ with_split_reason as (
                 session_thread is null
                 and {{ micros_between('previous_occurred_at', 'occurred_at') }}
                 > cast({{ var('session_timeout_minutes') }} as bigint) * 60000000 then 'inactivity'
-            {% if 'user_change' in split_on -%}
-            when user_id != previous_user_id then 'user_change'
-            {% endif -%}
-            {% if 'campaign_change' in split_on -%}
-            when {{ stable_campaign() }} != previous_campaign then 'campaign_change'
-            {% endif -%}
             {% if 'midnight' in split_on -%}
             when
                 event_date
                 != {{ local_date('previous_occurred_at', var('reporting_timezone')) }}
                 then 'midnight'
             {% endif -%}
-        end as stretch_reason
+        end as pause_reason
     from with_previous_event
+
+),
+
+with_previous_user as (
+
+    select
+        *,
+        last_value(case when pause_reason is not null then occurred_at end ignore nulls) over (
+            {{ timeline }} rows between unbounded preceding and current row
+        ) as resumed_at,
+        {{ last_known('user_id', 'user_id', timeline) }},
+        {% if 'campaign_change' in split_on -%}
+        {{ last_known('campaign', stable_campaign(), timeline) }},
+        {% endif -%}
+        {{ stable_campaign() }} as campaign
+    from with_pause
+
+),
+
+with_split_reason as (
+
+    select
+        *,
+        case
+            when pause_reason is not null then pause_reason
+            {% if 'user_change' in split_on -%}
+            -- who was there before the pause is no longer: a login in a new session splits nothing
+            when user_id != previous_user_id and previous_user_id_at >= resumed_at
+                then 'user_change'
+            {% endif -%}
+            {% if 'campaign_change' in split_on -%}
+            when campaign != previous_campaign and previous_campaign_at >= resumed_at
+                then 'campaign_change'
+            {% endif -%}
+        end as stretch_reason
+    from with_previous_user
 
 ),
 
@@ -222,11 +245,12 @@ with_piece as (
 
     select
         *,
-        -- a stretch that is too long is cut at fixed distances from its start
-        cast(floor(
+        -- a stretch that is too long is cut at fixed distances from its start; the event at the
+        -- very distance still belongs before the cut
+        greatest(cast(ceil(
             {{ micros_between('stretch_started_at', 'occurred_at') }}
             / ({{ var('session_max_hours') }} * 3600000000)
-        ) as bigint) as piece_number
+        ) as bigint) - 1, 0) as piece_number
     from with_stretch
 
 ),
