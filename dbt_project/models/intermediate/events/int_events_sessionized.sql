@@ -180,12 +180,12 @@ with_pause as (
                 session_thread is null
                 and {{ micros_between('previous_occurred_at', 'occurred_at') }}
                 > cast({{ var('session_timeout_minutes') }} as bigint) * 60000000 then 'inactivity'
-            {% if 'midnight' in split_on -%}
+            {%- if 'midnight' in split_on %}
             when
                 event_date
                 != {{ local_date('previous_occurred_at', var('reporting_timezone')) }}
                 then 'midnight'
-            {% endif -%}
+            {%- endif %}
         end as pause_reason
     from with_previous_event
 
@@ -198,11 +198,11 @@ with_previous_user as (
         last_value(case when pause_reason is not null then occurred_at end ignore nulls) over (
             {{ timeline }} rows between unbounded preceding and current row
         ) as resumed_at,
-        {{ last_known('user_id', 'user_id', timeline) }},
-        {% if 'campaign_change' in split_on -%}
+        {%- if 'campaign_change' in split_on %}
+        {{ stable_campaign() }} as campaign,
         {{ last_known('campaign', stable_campaign(), timeline) }},
-        {% endif -%}
-        {{ stable_campaign() }} as campaign
+        {%- endif %}
+        {{ last_known('user_id', 'user_id', timeline) }}
     from with_pause
 
 ),
@@ -213,15 +213,15 @@ with_split_reason as (
         *,
         case
             when pause_reason is not null then pause_reason
-            {% if 'user_change' in split_on -%}
+            {%- if 'user_change' in split_on %}
             -- who was there before the pause is no longer: a login in a new session splits nothing
             when user_id != previous_user_id and previous_user_id_at >= resumed_at
                 then 'user_change'
-            {% endif -%}
-            {% if 'campaign_change' in split_on -%}
+            {%- endif %}
+            {%- if 'campaign_change' in split_on %}
             when campaign != previous_campaign and previous_campaign_at >= resumed_at
                 then 'campaign_change'
-            {% endif -%}
+            {%- endif %}
         end as stretch_reason
     from with_previous_user
 
