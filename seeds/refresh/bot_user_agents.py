@@ -20,7 +20,6 @@ COLUMNS = (
     "bot_category",
     "category_priority",
     "name",
-    "url",
 )
 
 # Where the list gives several tags, the first of these decides: what is about AI comes first.
@@ -77,7 +76,6 @@ def published_rules(published: list[dict], corrections: list[dict]) -> list[dict
                     "crawler",
                     entry["pattern"] if pattern == "*" else pattern,
                     category_of(entry["tags"]) if category == "*" else category,
-                    entry.get("url", ""),
                 )
             )
     return rows
@@ -93,13 +91,12 @@ def own_rules() -> list[dict]:
             "bot_category": own["bot_category"],
             "category_priority": category_priority(own["bot_category"], is_generic=True),
             "name": own["name"],
-            "url": "not given",
         }
         for own in read_rows("bot_rules.csv")
     ]
 
 
-def rule(origin: str, pattern: str, category: str, url: str) -> dict:
+def rule(origin: str, pattern: str, category: str) -> dict:
     """Return the seed row of one pattern."""
     name = name_of(pattern)
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
@@ -110,7 +107,6 @@ def rule(origin: str, pattern: str, category: str, url: str) -> dict:
         "bot_category": category,
         "category_priority": category_priority(category, is_generic=False),
         "name": name,
-        "url": url.strip() or "not given",
     }
 
 
