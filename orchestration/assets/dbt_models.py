@@ -46,6 +46,27 @@ class RoomTranslator(DagsterDbtTranslator):
         filling = {key for table in raw_tables for key in self._filled_by(table)}
         return spec.replace_attributes(deps=[*others, *sorted(filling)])
 
+    def get_asset_check_spec(
+        self,
+        asset_spec: dg.AssetSpec,
+        manifest: Mapping[str, Any],
+        unique_id: str,
+        project: DbtProject | None,
+    ) -> dg.AssetCheckSpec | None:
+        """Return the default check, described by the claim in the first line of a test's SQL."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        first_line = manifest["nodes"][unique_id]["raw_code"].partition("\n")[0]
+        if spec is None or not first_line.startswith("-- "):
+            return spec
+        return dg.AssetCheckSpec(
+            name=spec.name,
+            asset=spec.asset_key,
+            description=first_line.removeprefix("-- "),
+            additional_deps=spec.additional_deps,
+            metadata=spec.metadata,
+            blocking=spec.blocking,
+        )
+
     def _filled_by(self, raw_table: Mapping[str, Any]) -> list[dg.AssetKey]:
         kind = raw_table["config"]["meta"].get("loader", {}).get("kind")
         return [

@@ -128,6 +128,16 @@ def test_every_data_test_that_is_about_a_mart_is_a_check(graph):
     assert marts <= checks
 
 
+def test_a_promise_is_shown_in_its_own_words(graph):
+    promises = {
+        key.name: graph.get(key).description
+        for key in graph.asset_check_keys
+        if key.name.startswith("assert_")
+    }
+    assert "Every conversion of a human is credited" in promises["assert_credits_sum_to_one"]
+    assert all(promises.values())
+
+
 def test_nothing_runs_by_itself_until_somebody_turns_it_on(definitions):
     repository = definitions.get_repository_def()
     assert {s.name for s in repository.schedule_defs} == {"every_night", "every_hour"}
