@@ -16,10 +16,12 @@
 
 {#- The source kinds: adding one here brings its staging models into the union. #}
 {% macro source_kinds() %}
-    {{ return(['access_log', 'ga4', 'generic', 'snowplow']) }}
+    {{ return([
+        'access_log', 'amplitude', 'ga4', 'generic', 'mixpanel', 'posthog', 'segment', 'snowplow',
+    ]) }}
 {% endmacro %}
 
 {#- The kinds that deliver the items of carts and orders as rows: stg_<kind>__event_items. #}
 {% macro source_kinds_with_items() %}
-    {{ return(['ga4', 'generic', 'snowplow']) }}
+    {{ return(['ga4', 'generic', 'segment', 'snowplow']) }}
 {% endmacro %}

@@ -1,12 +1,12 @@
 """What a landed file is, by its first bytes, and its content as verified chunks of bytes."""
 
-import os
 import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from orchestration.loading import zipped
 from orchestration.loading.reasons import FileRefused
 
 MAX_DECOMPRESSION_RATIO = 200
@@ -45,10 +45,18 @@ def read_content(path: Path, name: str) -> Iterator[bytes]:
         if not head and name.lower().endswith(".gz"):
             raise FileRefused("gzip_truncated", "the file is empty; gzip of nothing has 20 bytes")
         file.seek(0)
-        if head.startswith(_GZIP_MAGIC):
-            yield from _text(_unpacked(file), is_unpacked=True)
+        if head.startswith(zipped.MAGICS):
+            yield from zipped.read_members(file, _text_of, MAX_DECOMPRESSION_RATIO)
         else:
-            yield from _text(iter(lambda: file.read(_CHUNK_BYTES), b""), is_unpacked=False)
+            yield from _text_of(file)
+
+
+def _text_of(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the text of a file, or of a member of a zip, that is plain or gzip."""
+    if file.peek(2).startswith(_GZIP_MAGIC):
+        yield from _text(_unpacked(file), is_unpacked=True)
+    else:
+        yield from _text(iter(lambda: file.read(_CHUNK_BYTES), b""), is_unpacked=False)
 
 
 def _text(chunks: Iterator[bytes], *, is_unpacked: bool) -> Iterator[bytes]:
@@ -75,8 +83,8 @@ def _unpacked(file: BinaryIO) -> Iterator[bytes]:
     """Yield what the gzip members hold; zlib verifies checksum and length at each one's end."""
     member = zlib.decompressobj(wbits=31)
     made_bytes = 0
+    packed = file.read(_READ_BYTES)
     while True:
-        packed = member.unconsumed_tail or file.read(_READ_BYTES)
         try:
             chunk = member.decompress(packed, _CHUNK_BYTES)
         except zlib.error as error:
@@ -99,10 +107,12 @@ def _unpacked(file: BinaryIO) -> Iterator[bytes]:
                 raise FileRefused(
                     "gzip_trailing_garbage", f"{following[:16]!r} follows the last gzip member"
                 )
-            file.seek(-len(following), os.SEEK_CUR)
             member = zlib.decompressobj(wbits=31)
+            packed = following
         elif not packed and not chunk:
             raise FileRefused("gzip_truncated", f"it breaks off after {made_bytes:,} bytes")
+        else:
+            packed = member.unconsumed_tail or file.read(_READ_BYTES)
 
 
 def _after_padding(unused: bytes, file: BinaryIO) -> bytes:

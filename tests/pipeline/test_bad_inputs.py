@@ -50,6 +50,8 @@ REASON_IN_BATTERY = {
     "gzip_corrupt": "gzip_crc",
     "unterminated_quote": "csv_unterminated_quote",
     "duplicate_header": "csv_duplicate_header",
+    # The battery knows no zip; its `zip_instead` only begins like one and has no directory.
+    "zip_corrupt": "unsupported_container",
 }
 
 # What only the models can judge: for the loader, such records are loaded.

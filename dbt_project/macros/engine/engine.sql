@@ -68,6 +68,10 @@
     {{ return(adapter.dispatch('json_of_keyed_list', 'clickstream')(keyed_list)) }}
 {%- endmacro %}
 
+{% macro json_struct(json, structure) -%}
+    {{ return(adapter.dispatch('json_struct', 'clickstream')(json, structure)) }}
+{%- endmacro %}
+
 {% macro json_elements_with_prefix(json, path, field, prefix) -%}
     {{ return(
         adapter.dispatch('json_elements_with_prefix', 'clickstream')(json, path, field, prefix)

@@ -1,0 +1,168 @@
+with
+
+source as (
+
+    select
+        *,
+        {{ json_struct('properties', {
+            'time': 'VARCHAR', 'distinct_id': 'VARCHAR', '$insert_id': 'VARCHAR',
+            '$device_id': 'VARCHAR', '$user_id': 'VARCHAR', 'mp_processing_time_ms': 'VARCHAR',
+            'mp_lib': 'VARCHAR', '$current_url': 'VARCHAR', 'current_page_title': 'VARCHAR',
+            '$referrer': 'VARCHAR', 'utm_source': 'VARCHAR', 'utm_medium': 'VARCHAR',
+            'utm_campaign': 'VARCHAR', 'utm_term': 'VARCHAR', 'utm_content': 'VARCHAR',
+            '$user_agent': 'VARCHAR', '$browser': 'VARCHAR', '$os': 'VARCHAR',
+            '$device': 'VARCHAR', 'mp_country_code': 'VARCHAR', '$region': 'VARCHAR',
+            '$city': 'VARCHAR', 'order_id': 'VARCHAR', 'Order ID': 'VARCHAR',
+            'transaction_id': 'VARCHAR', 'product_id': 'VARCHAR', 'Product ID': 'VARCHAR',
+            'revenue': 'VARCHAR', '$revenue': 'VARCHAR', '$amount': 'VARCHAR',
+            'currency': 'VARCHAR', '$currency': 'VARCHAR',
+        }) }} as property
+    from {{ source('raw', 'mixpanel_events') }}
+
+),
+
+with_names as (
+
+    select
+        *,
+        {{ not_blank('property."time"') }} as time_text,
+        {{ not_blank('property.distinct_id') }} as distinct_id,
+        {{ not_blank('property."$insert_id"') }} as insert_id,
+        {{ not_blank('property."$device_id"') }} as known_device_id,
+        {{ not_blank('property."$user_id"') }} as known_user_id,
+        {{ not_blank('property.mp_lib') }} as library,
+        {{ not_blank('property."$os"') }} as os,
+        {{ not_blank('property."$device"') }} as device
+    from source
+
+),
+
+with_clocks as (
+
+    select
+        *,
+        {{ parse_timestamp('time_text', "'UTC'") }} as time_as_utc
+    from with_names
+
+),
+
+renamed as (
+
+    select
+        ---------- ids
+        case
+            -- the vendor's key: its export repeats events. Time counts to the second, so that an
+            -- export with `time_in_ms` delivers no event anew
+            when insert_id is not null
+                then {{ stable_id([
+                    '_source_name', "'insert_id'", 'event', 'distinct_id', 'insert_id',
+                    dbt.date_trunc('second', 'time_as_utc'),
+                ]) }}
+            -- old events have no insert id: the content is the identity
+            else {{ stable_id([
+                '_source_name', "'content'", 'event', 'properties', '_other_fields',
+            ]) }}
+        end as event_id,
+        _source_name as source_name,
+        'mixpanel' as source_kind,
+        coalesce(
+            known_device_id,
+            -- an anonymous distinct_id is the device's, with or without a prefix that says so;
+            -- that of a known user is no device
+            nullif(
+                case
+                    when distinct_id like '$device:%' then substr(distinct_id, 9) else distinct_id
+                end,
+                known_user_id
+            )
+        ) as device_id,
+        known_user_id as user_id,
+        cast(null as varchar) as tracker_session_id,
+        cast(null as varchar) as page_view_id,
+        coalesce(
+            {{ not_blank('property.order_id') }},
+            {{ not_blank('property."Order ID"') }},
+            {{ not_blank('property.transaction_id') }}
+        ) as order_id,
+        coalesce(
+            {{ not_blank('property.product_id') }},
+            {{ not_blank('property."Product ID"') }}
+        ) as item_id,
+        _file_id as file_id,
+        _row_number as row_number,
+
+        ---------- strings
+        {{ not_blank('event') }} as source_event_name,
+        case
+            when library = 'web' then 'web'
+            when library in ('android', 'iphone', 'swift', 'react-native', 'flutter', 'unity')
+                then 'mobile'
+        end as platform,
+        {{ not_blank('property."$current_url"') }} as page_url,
+        {{ not_blank('property.current_page_title') }} as page_title,
+        -- the vendor writes the absence of a referrer as a word
+        nullif({{ not_blank('property."$referrer"') }}, '$direct')
+            as referrer_url,
+        {{ not_blank('property.utm_source') }} as utm_source,
+        {{ not_blank('property.utm_medium') }} as utm_medium,
+        {{ not_blank('property.utm_campaign') }} as utm_campaign,
+        {{ not_blank('property.utm_term') }} as utm_term,
+        {{ not_blank('property.utm_content') }} as utm_content,
+        cast(null as varchar) as click_id,
+        cast(null as varchar) as click_id_type,
+        {{ not_blank('property."$user_agent"') }} as user_agent,
+        -- the vendor names a hand-held device, and no other
+        case
+            when device = 'iPad' then 'tablet'
+            when device in ('iPhone', 'iPod Touch', 'Android', 'Windows Phone', 'BlackBerry')
+                then 'mobile'
+            when device is null and os in ('Windows', 'Mac OS X', 'Linux', 'Chrome OS')
+                then 'desktop'
+        end as device_category,
+        {{ not_blank('property."$browser"') }} as browser,
+        os as operating_system,
+        cast(null as varchar) as language,
+        {{ not_blank('property.mp_country_code') }} as country,
+        {{ not_blank('property."$region"') }} as region,
+        {{ not_blank('property."$city"') }} as city,
+        cast(null as varchar) as consent_analytics,
+        cast(null as varchar) as consent_ads,
+        upper(coalesce(
+            {{ not_blank('property.currency') }},
+            {{ not_blank(json_text('properties', '$.Currency')) }},
+            {{ not_blank('property."$currency"') }}
+        )) as currency,
+        time_text as occurred_at_text,
+        cast(null as varchar) as rejection_reason,
+        -- a line is an event and its properties; a field beside them would be news, and is kept
+        case
+            when _other_fields is null then properties
+            else {{ json_from({'properties': 'properties', 'other_fields': '_other_fields'}) }}
+        end as properties,
+
+        ---------- numerics
+        try_cast(
+            coalesce(
+                property.revenue,
+                {{ json_text('properties', '$.Revenue') }},
+                property."$revenue",
+                property."$amount"
+            ) as decimal(18, 4)
+        ) as revenue,
+        cast(null as decimal(18, 3)) as engaged_seconds,
+        cast(null as integer) as scroll_percent,
+        -- time is in whole seconds: within one, what was processed first happened first
+        try_cast(property.mp_processing_time_ms as bigint) as event_order,
+
+        ---------- timestamps
+        -- A number of seconds is UTC by nature, but projects of before 2023 may write it shifted:
+        -- so that, read as UTC, it shows the clock of the project's zone. The source's `timezone`
+        -- says so, and the number is then that zone's local time. With UTC nothing changes.
+        {{ at_time_zone('time_as_utc', '_source_timezone') }} as occurred_at,
+        {{ parse_timestamp('property.mp_processing_time_ms', "'UTC'") }} as received_at,
+        _loaded_at as loaded_at
+    from with_clocks
+
+)
+
+select * from renamed
