@@ -1,6 +1,6 @@
 """The tables of schema `raw`, created from the staging twins. Imports DuckDB."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import duckdb
 
@@ -17,19 +17,6 @@ OWN_COLUMNS_BEFORE = (
 OWN_COLUMNS_AFTER = (("_other_fields", "json"),)
 
 _LEDGER = """
-create or replace table raw.sources (
-    source_name varchar,
-    source_kind varchar,
-    raw_table varchar,
-    path varchar,
-    timezone varchar,
-    user_namespace varchar,
-    session_ids_from varchar,
-    on_redelivery varchar,
-    own_hosts varchar,
-    earliest_date date,
-    freshness_hours integer
-);
 create table if not exists raw.load_files (
     load_id bigint,
     file_id varchar,
@@ -65,6 +52,24 @@ create table if not exists raw.rejected_records (
 """
 
 
+_SOURCES = """
+create or replace table raw.sources (
+    source_name varchar,
+    source_kind varchar,
+    raw_table varchar,
+    path varchar,
+    timezone varchar,
+    user_namespace varchar,
+    session_ids_from varchar,
+    on_redelivery varchar,
+    own_hosts varchar,
+    earliest_date date,
+    freshness_hours integer,
+    is_configured boolean
+)
+"""
+
+
 def create_raw_tables(
     connection: duckdb.DuckDBPyConnection,
     raw_tables: Mapping[str, RawTable],
@@ -77,7 +82,7 @@ def create_raw_tables(
         connection.execute(_LEDGER)
         for table in raw_tables.values():
             _create(connection, table)
-        _register(connection, raw_tables, sources)
+        _register(connection, raw_tables, list(sources))
         connection.execute("commit")
     except BaseException:
         connection.execute("rollback")
@@ -118,11 +123,19 @@ def _create(connection: duckdb.DuckDBPyConnection, table: RawTable) -> None:
 def _register(
     connection: duckdb.DuckDBPyConnection,
     raw_tables: Mapping[str, RawTable],
-    sources: Iterable[Source],
+    sources: Sequence[Source],
 ) -> None:
+    """Write the sources as configured; one that no longer is keeps the settings it was read by."""
+    connection.execute("create temp table before (source_name varchar)")
+    if connection.execute(
+        "select 1 from duckdb_tables() where schema_name = 'raw' and table_name = 'sources' "
+        "and database_name = current_database()"
+    ).fetchall():
+        connection.execute("create or replace temp table before as from raw.sources")
+    connection.execute(_SOURCES)
     for source in sources:
         connection.execute(
-            "insert into raw.sources values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            "insert into raw.sources values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, true)",
             [
                 source.name,
                 source.kind,
@@ -137,3 +150,13 @@ def _register(
                 source.freshness_hours,
             ],
         )
+    connection.execute(
+        "insert into raw.sources by name from before "
+        "where source_name not in (select source_name from raw.sources)"
+    )
+    connection.execute(
+        "update raw.sources set is_configured = false where source_name not in "
+        "(select unnest($1::varchar[]))",
+        [[source.name for source in sources]],
+    )
+    connection.execute("drop table before")

@@ -6,7 +6,8 @@ select
     freshness_hours
 from {{ ref('source_freshness') }}
 where
-    freshness_hours is not null
+    is_configured
+    and freshness_hours is not null
     and (
         last_loaded_at is null
         or {{ micros_between('last_loaded_at', dbt.current_timestamp()) }}

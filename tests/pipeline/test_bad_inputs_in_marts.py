@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from orchestration import dbt
 from orchestration.loading import create_raw_tables, load_source, open_warehouse
 from orchestration.sources import read_raw_tables
 from tests.pipeline.test_bad_inputs import (
@@ -24,7 +25,7 @@ from tests.pipeline.test_bad_inputs import (
     battery_cases,
     expected_outcomes,
 )
-from tests.references.warehouses import BuiltWarehouse, build_without_tests, rows_of, settings_in
+from tests.references.warehouses import BuiltWarehouse, rows_of, run_dbt, settings_in
 
 pytestmark = pytest.mark.skipif(not BATTERY.exists(), reason="the battery is not here")
 
@@ -77,7 +78,7 @@ def battery_warehouse(tmp_path_factory: pytest.TempPathFactory) -> BuiltWarehous
             for number in range(len(battery.steps)):
                 battery.deliver(number, inbox)
                 load_source(connection, source, raw_table, settings.landing_dir)
-    build_without_tests(settings)
+    run_dbt(settings, *dbt.BUILD)  # with every check: bad input must not keep good data back
     return BuiltWarehouse(settings)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from tests.references.events import Event
@@ -36,7 +36,10 @@ def conversions_of(
     rates: Mapping[str, Mapping[date, Decimal]],
 ) -> list[Conversion]:
     """Return the conversions; `session_of` gives the session of the record at a place."""
-    ordered = sorted(events, key=lambda event: (event.occurred_at, event.event_id))
+    # What belongs to a visit goes before what belongs to none; then the earlier counts.
+    ordered = sorted(
+        events, key=lambda event: (event.device_id is None, event.occurred_at, event.event_id)
+    )
     found = []
     for definition in definitions:
         counted = set()
@@ -71,10 +74,12 @@ def _once(
 def _in_usd(
     event: Event, value: Decimal | None, rates: Mapping[str, Mapping[date, Decimal]]
 ) -> Decimal | None:
-    """Convert at the latest rate on or before the day; without one, there is no value."""
+    """Convert at the latest rate of the last week; without one, there is no value."""
     if value is None or event.currency == "USD":
         return value
-    days = [day for day in rates.get(event.currency, {}) if day <= event.occurred_at.date()]
+    today = event.occurred_at.date()
+    week = timedelta(days=7)
+    days = [day for day in rates.get(event.currency, {}) if today - week <= day <= today]
     if not days:
         return None
     rate = rates[event.currency][max(days)]

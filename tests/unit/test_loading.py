@@ -759,8 +759,20 @@ def test_the_configured_sources_are_registered(shop: Callable[..., Shop]) -> Non
             "a.example,b.example",
             date(2000, 1, 1),
             24,
+            True,
         )
     ]
+
+
+def test_a_source_taken_out_keeps_the_settings_its_data_were_read_by(
+    shop: Callable[..., Shop],
+) -> None:
+    here = shop(earliest_date=date(1995, 1, 1), user_namespace="own")
+    create_raw_tables(here.connection, {TYPED.kind: TYPED}, [])
+    kept = "select source_name, earliest_date, user_namespace, is_configured from raw.sources"
+    assert here.query(kept) == [("shop", date(1995, 1, 1), "own", False)]
+    create_raw_tables(here.connection, {TYPED.kind: TYPED}, [here.source])
+    assert here.query(kept) == [("shop", date(1995, 1, 1), "own", True)]
 
 
 def test_progress_is_told_as_it_is_made(shop: Callable[..., Shop]) -> None:

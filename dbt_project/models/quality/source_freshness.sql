@@ -27,6 +27,7 @@ source_horizons as (
 select
     sources.source_name,
     sources.source_kind,
+    sources.is_configured,
     coalesce(load_files.file_count, 0) as file_count,
     load_files.last_loaded_at,
     source_horizons.data_from_at,

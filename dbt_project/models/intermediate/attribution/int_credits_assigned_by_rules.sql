@@ -71,8 +71,13 @@ shared as (
     select
         *,
         -- rounded shares; what rounding leaves goes to one touch, so that the sum is exactly 1
+        -- where the weights leave nothing to share by (both ends weigh 0), all touches are alike
         cast(
-            weight / sum(weight) over (partition by conversion_id, model) as decimal(18, 9)
+            case
+                when sum(weight) over (partition by conversion_id, model) = 0
+                    then 1.0 / touch_count
+                else weight / sum(weight) over (partition by conversion_id, model)
+            end as decimal(18, 9)
         ) as share,
         row_number() over (
             partition by conversion_id, model order by weight desc, touch_position desc

@@ -62,7 +62,13 @@ counted_once as (
                         then 'session ' || session_id
                     else 'event ' || event_id
                 end
-            order by occurred_at, event_order nulls last, event_id
+            -- a server may report the order that a browser reports too: the person's is kept
+            order by
+                is_bot,
+                case when session_id is null then 1 else 0 end,
+                occurred_at,
+                event_order nulls last,
+                event_id
         ) as occurrence
     from selected
 
@@ -121,6 +127,12 @@ left join currency_rates as value_rates
             value_rates.next_rate_date is null
             or valued.event_date < value_rates.next_rate_date
         )
+        -- a rate that is too old is none; the dollar, in which all are given, is always one
+        and (
+            value_rates.currency = 'USD'
+            or valued.event_date - value_rates.rate_date
+            <= {{ var('currency_rate_max_age_days') }}
+        )
 left join currency_rates as reporting_rates
     on
         reporting_rates.currency = '{{ var("reporting_currency") }}'
@@ -128,4 +140,10 @@ left join currency_rates as reporting_rates
         and (
             reporting_rates.next_rate_date is null
             or valued.event_date < reporting_rates.next_rate_date
+        )
+        -- a rate that is too old is none; the dollar, in which all are given, is always one
+        and (
+            reporting_rates.currency = 'USD'
+            or valued.event_date - reporting_rates.rate_date
+            <= {{ var('currency_rate_max_age_days') }}
         )

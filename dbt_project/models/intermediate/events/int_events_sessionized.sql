@@ -88,11 +88,17 @@ named as (
         records.consent_analytics,
         records.consent_ads,
         records.order_id,
-        records.revenue,
+        -- what no order, no page and no person can be is not measured at all: one broken client
+        -- must not decide a sum, or break it
+        case when abs(records.revenue) < 1000000000000 then records.revenue end as revenue,
         records.currency,
         records.item_id,
-        records.engaged_seconds,
-        records.scroll_percent,
+        case
+            when records.engaged_seconds between 0 and 86400 then records.engaged_seconds
+        end as engaged_seconds,
+        case
+            when records.scroll_percent between 0 and 100 then records.scroll_percent
+        end as scroll_percent,
         records.properties,
         records.file_id,
         records.row_number,
@@ -213,11 +219,9 @@ with_split_reason as (
         *,
         case
             when pause_reason is not null then pause_reason
-            {%- if 'user_change' in split_on %}
             -- who was there before the pause is no longer: a login in a new session splits nothing
             when user_id != previous_user_id and previous_user_id_at >= resumed_at
                 then 'user_change'
-            {%- endif %}
             {%- if 'campaign_change' in split_on %}
             when campaign != previous_campaign and previous_campaign_at >= resumed_at
                 then 'campaign_change'

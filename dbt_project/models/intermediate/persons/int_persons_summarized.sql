@@ -50,7 +50,7 @@ summarized as (
         cast(sum(duration_seconds) as decimal(18, 3)) as total_session_seconds,
         cast(sum(engaged_seconds) as decimal(18, 3)) as engaged_seconds,
         cast(sum(conversion_count) as bigint) as conversion_count,
-        cast(sum(revenue) as decimal(18, 4)) as revenue,
+        cast(sum(revenue) as decimal(28, 4)) as revenue,
         min(case when is_bot then 1 else 0 end) = 1 as is_bot,
         max(case when session_number = 1 then channel end) as first_channel,
         max(case when session_number = 1 then traffic_source end) as first_source,

@@ -71,6 +71,13 @@ with_evidence as (
             and session_events.page_host is not distinct from referrers.page_host
             and not referrers.is_internal
             and not referrers.is_ignored
+            -- a log does not say which host was asked: after its first request, a referrer that
+            -- is not known is the site itself
+            and (
+                session_events.page_host is not null
+                or session_events.session_event_number = 1
+                or referrers.referrer_medium is not null
+            )
     where
         (
             coalesce(

@@ -12,7 +12,7 @@ converted as (
     select
         session_id,
         count(*) as conversion_count,
-        cast(sum(case when is_revenue then value_reporting end) as decimal(18, 4)) as revenue
+        cast(sum(case when is_revenue then value_reporting end) as decimal(28, 4)) as revenue
     from {{ ref('int_events_converted') }}
     where session_id is not null
     group by session_id

@@ -19,7 +19,7 @@ select
     touches.channel,
     coalesce(touches.campaign, '(none)') as campaign,
     cast(sum(touches.credit) as decimal(18, 9)) as conversions,
-    cast(sum(touches.credited_value) as decimal(18, 4)) as value,
+    cast(sum(touches.credited_value) as decimal(28, 4)) as value,
     count(
         distinct case
             when touches.touch_position < touches.touch_count then touches.conversion_id

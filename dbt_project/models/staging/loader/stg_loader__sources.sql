@@ -16,7 +16,8 @@ renamed as (
         lower(own_hosts) as own_hosts,
         timezone as source_timezone,
         earliest_date,
-        freshness_hours
+        freshness_hours,
+        is_configured
     from source
 
 )
