@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from orchestration import dbt
-from orchestration.loading import create_raw_tables, load_source, open_warehouse
+from orchestration.loading import create_raw_tables, load, load_source, open_warehouse
 from orchestration.sources import read_raw_tables
 from tests.pipeline.test_bad_inputs import (
     BATTERY,
@@ -40,6 +40,9 @@ MODEL_REASON_IN_BATTERY = REASON_IN_BATTERY | {
     "invalid_event_id": "event_id_invalid",
     "invalid_request": "log_line_unparsed",
 }
+
+# Some of its events lie hours or days ahead of the day on which it was made.
+MADE_AT = datetime(2026, 11, 22)
 
 # We differ on purpose; what we do instead, and why.
 DIFFERENCES = {
@@ -70,10 +73,14 @@ def battery_warehouse(tmp_path_factory: pytest.TempPathFactory) -> BuiltWarehous
                 mapping = {**source.mapping, "received_at": "received_at"}
                 source = dataclasses.replace(source, mapping=mapping)
             deliveries.append((source, battery, inbox, raw_table))
-    with open_warehouse(
-        settings.warehouse_path, memory_limit="1GB", threads=2, temp_dir=settings.temp_dir
-    ) as connection:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        open_warehouse(
+            settings.warehouse_path, memory_limit="1GB", threads=2, temp_dir=settings.temp_dir
+        ) as connection,
+    ):
         create_raw_tables(connection, raw_tables, [source for source, *_ in deliveries])
+        patch.setattr(load, "_now", lambda: MADE_AT)
         for source, battery, inbox, raw_table in deliveries:
             for number in range(len(battery.steps)):
                 battery.deliver(number, inbox)
