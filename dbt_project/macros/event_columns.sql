@@ -10,7 +10,7 @@
         'user_agent', 'device_category', 'browser', 'operating_system', 'language',
         'country', 'region', 'city', 'consent_analytics', 'consent_ads',
         'order_id', 'revenue', 'currency', 'item_id', 'engaged_seconds', 'scroll_percent',
-        'properties', 'rejection_reason', 'file_id', 'row_number',
+        'properties', 'is_partial', 'rejection_reason', 'file_id', 'row_number',
     ]) }}
 {% endmacro %}
 

@@ -28,7 +28,9 @@ select
     repeats.loaded_at,
     accepted_events.file_id as accepted_file_id,
     accepted_events.row_number as accepted_row_number,
-    {{ stable_id(prefixed('repeats', content)) }}
+    -- a partial record says less than the whole one: other content, and no contradiction
+    (repeats.is_partial and not accepted_events.is_partial)
+    or {{ stable_id(prefixed('repeats', content)) }}
     = {{ stable_id(prefixed('accepted_events', content)) }} as is_same_content
 from repeats
 inner join accepted_events on repeats.event_id = accepted_events.event_id

@@ -100,6 +100,7 @@ named as (
             when records.scroll_percent between 0 and 100 then records.scroll_percent
         end as scroll_percent,
         records.properties,
+        records.is_partial,
         records.file_id,
         records.row_number,
         coalesce(
@@ -149,12 +150,12 @@ judged as (
         *,
         case
             when rejection_reason is not null then 'rejected'
-            -- first received wins; then what does not depend on the order of loading
+            -- what says more wins, then first received; then what no order of loading decides
             when
                 row_number()
                     over (
                         partition by event_id, rejection_reason
-                        order by received_at nulls last, file_id, row_number
+                        order by is_partial, received_at nulls last, file_id, row_number
                     )
                 > 1 then 'repeated'
             else 'accepted'
@@ -339,6 +340,7 @@ select
     engaged_seconds,
     scroll_percent,
     properties,
+    is_partial,
     file_id,
     row_number
 from with_session

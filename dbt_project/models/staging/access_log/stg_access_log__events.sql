@@ -101,6 +101,9 @@ renamed as (
         -- within one second, the order in the file
         _row_number as event_order,
 
+        ---------- booleans
+        false as is_partial,
+
         ---------- timestamps
         coalesce(
             {{ parse_log_timestamp('time') }}, {{ parse_timestamp('time', '_source_timezone') }}

@@ -150,6 +150,9 @@ renamed as (
         -- the device numbers its events
         try_cast({{ not_blank('event_id') }} as bigint) as event_order,
 
+        ---------- booleans
+        false as is_partial,
+
         ---------- timestamps
         -- the vendor's times are UTC and do not say so; a source's `timezone` cannot change them
         {{ parse_timestamp('event_time', "'UTC'") }} as occurred_at,

@@ -155,6 +155,9 @@ renamed as (
         + coalesce(batch_ordering_id, 0) * 1000
         + coalesce(batch_event_index, event_bundle_sequence_id % 1000, 0) as event_order,
 
+        ---------- booleans
+        false as is_partial,
+
         ---------- timestamps
         {{ timestamp_from_micros('event_timestamp') }} as occurred_at,
         cast(null as timestamp) as received_at,

@@ -79,6 +79,9 @@ renamed as (
         try_cast(try_cast(scroll_percent as decimal(18, 3)) as integer) as scroll_percent,
         cast(null as bigint) as event_order,
 
+        ---------- booleans
+        false as is_partial,
+
         ---------- timestamps
         -- received − (sent − occurred): the client's clock may be wrong, its differences are not
         coalesce(

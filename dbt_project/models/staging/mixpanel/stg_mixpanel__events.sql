@@ -154,6 +154,9 @@ renamed as (
         -- time is in whole seconds: within one, what was processed first happened first
         try_cast(property.mp_processing_time_ms as bigint) as event_order,
 
+        ---------- booleans
+        false as is_partial,
+
         ---------- timestamps
         -- A number of seconds is UTC by nature, but projects of before 2023 may write it shifted:
         -- so that, read as UTC, it shows the clock of the project's zone. The source's `timezone`

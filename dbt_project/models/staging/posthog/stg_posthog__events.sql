@@ -171,6 +171,9 @@ renamed as (
         end as scroll_percent,
         cast(null as bigint) as event_order,
 
+        ---------- booleans
+        false as is_partial,
+
         ---------- timestamps
         event_at as occurred_at,
         ingested_at as received_at,

@@ -217,6 +217,9 @@ renamed as (
         cast(null as integer) as scroll_percent,
         cast(null as bigint) as event_order,
 
+        ---------- booleans
+        false as is_partial,
+
         ---------- timestamps
         -- received − (sent − original): the client's clock may be wrong, its differences are not.
         -- Segment's own `timestamp` is that sum; Jitsu's, which has no original, is the client's.

@@ -173,6 +173,9 @@ renamed as (
         end as scroll_percent,
         cast(null as bigint) as event_order,
 
+        ---------- booleans
+        false as is_partial,
+
         ---------- timestamps
         {{ parse_timestamp(
             "coalesce(" ~ not_blank('true_tstamp') ~ ", " ~ not_blank('derived_tstamp') ~ ", "
