@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,11 @@ class Format:
 
 @dataclass(frozen=True)
 class RawTable:
-    """Where records of one kind are put, and the loader's specification of that kind."""
+    """Where records of one kind are put, and the loader's specification of that kind.
+
+    `path_columns` are filled by the groups of `path_pattern` in the file's path. A kind may have
+    further tables, each for the files that have all the fields it is `recognised_by`.
+    """
 
     kind: str
     name: str
@@ -58,6 +62,20 @@ class RawTable:
     mapped: bool
     on_redelivery: str
     session_ids_from: str
+    path_pattern: str | None = None
+    path_columns: tuple[Column, ...] = ()
+    recognised_by: frozenset[str] = frozenset()
+    further: tuple["RawTable", ...] = ()
+
+    @property
+    def all_of_kind(self) -> tuple["RawTable", ...]:
+        """Return the table and the further ones of its kind."""
+        return (self, *self.further)
+
+    def values_in(self, path: str) -> dict[str, str | None]:
+        """Return what the path of a file says of every record in it, by column."""
+        found = None if self.path_pattern is None else re.search(self.path_pattern, path)
+        return {column.name: found and found[column.name] for column in self.path_columns}
 
     def format_named(self, name: str) -> Format:
         """Return the format of that name."""
@@ -91,20 +109,26 @@ class Source:
 
 
 def read_raw_tables(staging_dir: Path) -> dict[str, RawTable]:
-    """Return the raw table of every kind that has a staging twin, by kind."""
+    """Return the raw table of every kind that has a staging twin, with further ones, by kind."""
     tables: dict[str, RawTable] = {}
+    further: dict[str, list[RawTable]] = {}
     problems: list[str] = []
     for path in sorted(staging_dir.glob("*/*.yml")):
         for declared in _declared_tables(path, problems):
             table = _raw_table(path, declared, problems)
             if table is None:
                 continue
+            if table.recognised_by:
+                further.setdefault(table.kind, []).append(table)
+                continue
             if table.kind in tables:
                 problems.append(
-                    f"{path}: the kind {table.kind!r} has a second raw table {table.name!r}; "
-                    "expected one staging twin per kind"
+                    f"{path}: the kind {table.kind!r} has a second raw table {table.name!r} that "
+                    "takes every file; expected loader.recognised_by in all of them but one"
                 )
             tables[table.kind] = table
+    for kind, others in further.items():
+        _add_further(tables, kind, tuple(others), problems)
     if not tables and not problems:
         problems.append(f"{staging_dir}: no staging twin found; expected <kind>/stg_<kind>__*.yml")
     _raise(problems)
@@ -139,6 +163,32 @@ def read_sources(path: Path, raw_tables: Mapping[str, RawTable]) -> list[Source]
 # ---------------------------------------------------------------- staging twins
 
 
+def _add_further(
+    tables: dict[str, RawTable], kind: str, further: tuple[RawTable, ...], problems: list[str]
+) -> None:
+    """Hand the kind's table its further ones, which must suit it."""
+    table = tables.get(kind)
+    if table is None:
+        names = _words(other.name for other in further)
+        problems.append(
+            f"the kind {kind!r} has only tables with loader.recognised_by ({names}); expected one "
+            "without, for all other files"
+        )
+        return
+    formats = [fmt.name for fmt in table.formats]
+    for other in further:
+        if [fmt.name for fmt in other.formats] != formats:
+            problems.append(
+                f"table {other.name!r} has the formats {_words(f.name for f in other.formats)}; "
+                f"expected those of {table.name!r}: {_words(formats)}"
+            )
+        if table.mapped or other.mapped:
+            problems.append(
+                f"the kind {kind!r} is mapped and has a further table {other.name!r}; expected one"
+            )
+    tables[kind] = replace(table, further=further)
+
+
 def _declared_tables(path: Path, problems: list[str]) -> Iterator[dict[str, Any]]:
     document = _read_yaml(path)
     for source in (document or {}).get("sources") or []:
@@ -160,7 +210,10 @@ def _raw_table(path: Path, declared: Mapping[str, Any], problems: list[str]) -> 
     loader = _loader_of(declared) or {}
     where = f"{path}: table {declared.get('name')!r}"
     before = len(problems)
-    expected = ("kind", "on_redelivery", "session_ids_from", "formats", "mapped")
+    expected = (
+        "kind", "on_redelivery", "session_ids_from", "formats", "mapped", "path_pattern",
+        "recognised_by",
+    )  # fmt: skip
     for key in loader:
         if key not in expected:
             problems.append(f"{where} has loader.{key}; expected only {_words(expected)}")
@@ -183,6 +236,12 @@ def _raw_table(path: Path, declared: Mapping[str, Any], problems: list[str]) -> 
     for column in declared.get("columns") or []:
         if not column.get("data_type"):
             problems.append(f"{where}: column {column.get('name')!r} has no data_type")
+    from_path: frozenset[str] = frozenset()
+    if "path_pattern" in loader:
+        from_path = _groups(f"{where} has loader.path_pattern", loader["path_pattern"], problems)
+        _check_names(f"{where}: loader.path_pattern", from_path, columns, problems)
+    recognised_by = loader.get("recognised_by", [])
+    _check_recognised_by(where, recognised_by, columns, from_path, problems)
     formats = tuple(
         fmt
         for name, declaration in (loader.get("formats") or {}).items()
@@ -195,12 +254,33 @@ def _raw_table(path: Path, declared: Mapping[str, Any], problems: list[str]) -> 
     return RawTable(
         kind=loader["kind"],
         name=declared["name"],
-        columns=columns,
+        columns=tuple(column for column in columns if column.name not in from_path),
         formats=formats,
         mapped=bool(loader.get("mapped", False)),
         on_redelivery=loader["on_redelivery"],
         session_ids_from=loader["session_ids_from"],
+        path_pattern=loader.get("path_pattern"),
+        path_columns=tuple(column for column in columns if column.name in from_path),
+        recognised_by=frozenset(recognised_by),
     )
+
+
+def _check_recognised_by(
+    where: str,
+    fields: Any,
+    columns: tuple[Column, ...],
+    from_path: frozenset[str],
+    problems: list[str],
+) -> None:
+    in_records = [column.name for column in columns if column.name not in from_path]
+    if not isinstance(fields, list):
+        problems.append(f"{where} has loader.recognised_by = {fields!r}; expected a list of fields")
+        return
+    for name in fields:
+        if name not in in_records:
+            problems.append(
+                f"{where} has loader.recognised_by {name!r}; expected one of {_words(in_records)}"
+            )
 
 
 def _format(
@@ -223,7 +303,8 @@ def _format(
                 f"{_words(_OPTIONS_OF_READER[reader]) or 'no options'}"
             )
     if reader == "lines":
-        _check_pattern(at, options.get("pattern"), columns, problems)
+        groups = _groups(f"{at}.pattern", options.get("pattern"), problems)
+        _check_names(f"{at}.pattern", groups, columns, problems)
     for option in ("delimiter", "quote"):
         value = options.get(option)
         if value is not None and (not isinstance(value, str) or len(value) > 1):
@@ -231,20 +312,29 @@ def _format(
     return Format(name, reader, options)
 
 
-def _check_pattern(at: str, pattern: Any, columns: tuple[Column, ...], problems: list[str]) -> None:
+def _groups(at: str, pattern: Any, problems: list[str]) -> frozenset[str]:
+    """Return the names of the pattern's groups, all of which must have one."""
     try:
         compiled = re.compile(pattern)
     except (re.error, TypeError) as error:
-        problems.append(f"{at}.pattern = {pattern!r} is no regular expression: {error}")
-        return
-    if compiled.groups != len(compiled.groupindex):
+        problems.append(f"{at} = {pattern!r}, which is no regular expression: {error}")
+        return frozenset()
+    if not compiled.groupindex or compiled.groups != len(compiled.groupindex):
         problems.append(
-            f"{at}.pattern has unnamed groups; expected every group as (?P<column>…) or (?:…)"
+            f"{at} has no or unnamed groups; expected every group as (?P<column>…) or (?:…)"
         )
-    names = {column.name for column in columns}
-    for group in compiled.groupindex:
-        if group not in names:
-            problems.append(f"{at}.pattern names {group!r}, which is no column of the table")
+    return frozenset(compiled.groupindex)
+
+
+def _check_names(
+    at: str, groups: frozenset[str], columns: tuple[Column, ...], problems: list[str]
+) -> None:
+    types = {column.name: column.data_type for column in columns}
+    for group in sorted(groups):
+        if group not in types:
+            problems.append(f"{at} names {group!r}, which is no column of the table")
+        elif types[group] != "varchar":
+            problems.append(f"{at} names {group!r}, a column of type {types[group]}; only varchar")
 
 
 # ---------------------------------------------------------------- sources.yml

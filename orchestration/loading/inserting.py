@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -25,6 +25,7 @@ class Delivery:
     loaded_at: datetime
     work_dir: Path
     is_careful: bool = False
+    path_values: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def insert_rows(
@@ -45,6 +46,11 @@ def insert_rows(
         row_number,
         f"timestamp {literal(delivery.loaded_at.isoformat(sep=' '))}",
     ]
+    from_path = {
+        name: "null" if value is None else literal(value)
+        for name, value in delivery.path_values.items()
+    }
+    columns = {**columns, **from_path}
     names = [name for name, _ in OWN_COLUMNS_BEFORE] + list(columns) + ["_other_fields"]
     statement = (
         f"insert into raw.{identifier(delivery.raw_table.name)} "

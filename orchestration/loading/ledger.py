@@ -74,11 +74,7 @@ def is_loaded(connection: duckdb.DuckDBPyConnection, file_id: str) -> bool:
 
 
 def supersede_older_delivery(
-    connection: duckdb.DuckDBPyConnection,
-    source: Source,
-    raw_table: RawTable,
-    path: str,
-    file_id: str,
+    connection: duckdb.DuckDBPyConnection, source: Source, path: str, file_id: str
 ) -> None:
     """Remove the rows of what was delivered under this path before, if nothing else delivers it."""
     latest = connection.execute(
@@ -95,7 +91,12 @@ def supersede_older_delivery(
         other == older and other_path != path for other_path, other in latest
     ):
         return
-    connection.execute(f"delete from raw.{identifier(raw_table.name)} where _file_id = $1", [older])
+    tables = connection.execute(
+        "select distinct raw_table from raw.load_files where file_id = $1 and status = 'loaded'",
+        [older],
+    ).fetchall()
+    for (table,) in tables:
+        connection.execute(f"delete from raw.{identifier(table)} where _file_id = $1", [older])
     connection.execute("delete from raw.rejected_records where file_id = $1", [older])
     connection.execute(
         "update raw.load_files set superseded_by_file_id = $1 "

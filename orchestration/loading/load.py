@@ -19,6 +19,7 @@ from orchestration.loading.inserting import Delivery, insert_rejections
 from orchestration.loading.landing import LandedFile, StillChanging, land, sweep
 from orchestration.loading.parts import one_ahead, write_parts
 from orchestration.loading.reasons import FileRefused
+from orchestration.loading.recognising import table_of
 from orchestration.loading.warehouse import LoadingStopped, is_full_disk
 from orchestration.sources import RawTable, Source
 
@@ -149,25 +150,41 @@ class _File:
         except FileRefused as refusal:
             row = self._refused(landed, refusal, began)
             if known is None or not known.is_same_file(self.found) or known.reason != row.reason:
-                self._in_transaction(lambda: self._write(row))
+                self._in_transaction(lambda: self._write(self.raw_table, row))
         finally:
             if landed is not None:
                 landed.path.unlink(missing_ok=True)
         return self._outcome(row.status, row)
 
     def _load_landed(self, landed: LandedFile, began: float) -> ledger.LedgerRow:
-        file_id = hashlib.md5(
-            f"{self.source.name}\x1f{landed.sha256}".encode(), usedforsecurity=False
-        ).hexdigest()
+        name = self.found.path.name
+        raw_table = table_of(self.connection, landed.path, name, self.raw_table)
+        path_values = raw_table.values_in(self.found.shown_path)
+        # Equal contents are one file, unless their paths say different things of them.
+        identity = [
+            self.source.name,
+            landed.sha256,
+            *(value or "" for value in path_values.values()),
+        ]
+        file_id = hashlib.md5("\x1f".join(identity).encode(), usedforsecurity=False).hexdigest()
 
         def deliver(*, carefully: bool = False) -> ledger.LedgerRow:
             if ledger.is_loaded(self.connection, file_id):
                 counts, status = (0, 0, 0), "repeated"
             else:
-                counts, status = self._insert(landed, file_id, carefully), "loaded"
+                delivery = Delivery(
+                    self.source,
+                    raw_table,
+                    file_id,
+                    _now(),
+                    self.landing_dir,
+                    carefully,
+                    path_values,
+                )
+                counts, status = self._insert(landed, delivery), "loaded"
             if self.source.on_redelivery == "replace":
                 ledger.supersede_older_delivery(
-                    self.connection, self.source, self.raw_table, self.found.shown_path, file_id
+                    self.connection, self.source, self.found.shown_path, file_id
                 )
             row = ledger.LedgerRow(
                 file_id,
@@ -178,7 +195,7 @@ class _File:
                 *counts,
                 load_seconds=time.monotonic() - began,
             )
-            self._write(row)
+            self._write(raw_table, row)
             return row
 
         try:
@@ -186,10 +203,7 @@ class _File:
         except NeedsCare:
             return self._in_transaction(lambda: deliver(carefully=True))
 
-    def _insert(self, landed: LandedFile, file_id: str, carefully: bool) -> tuple[int, int, int]:
-        delivery = Delivery(
-            self.source, self.raw_table, file_id, _now(), self.landing_dir, carefully
-        )
+    def _insert(self, landed: LandedFile, delivery: Delivery) -> tuple[int, int, int]:
         name = self.found.path.name
         if formats.parquet_format(landed.path, name, delivery) is not None:
             outcome = parquet.insert(self.connection, delivery, landed.path)
@@ -251,8 +265,8 @@ class _File:
             load_seconds=time.monotonic() - began,
         )
 
-    def _write(self, row: ledger.LedgerRow) -> None:
-        ledger.write_row(self.connection, self.source, self.raw_table, self.found, row, _now())
+    def _write(self, raw_table: RawTable, row: ledger.LedgerRow) -> None:
+        ledger.write_row(self.connection, self.source, raw_table, self.found, row, _now())
 
     def _outcome(self, status: str, row: ledger.LedgerRow | None = None) -> FileOutcome:
         size = self.found.size_bytes

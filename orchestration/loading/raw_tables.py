@@ -81,7 +81,8 @@ def create_raw_tables(
         connection.execute("create schema if not exists raw")
         connection.execute(_LEDGER)
         for table in raw_tables.values():
-            _create(connection, table)
+            for each in table.all_of_kind:
+                _create(connection, each)
         _register(connection, raw_tables, list(sources))
         connection.execute("commit")
     except BaseException:
@@ -91,7 +92,8 @@ def create_raw_tables(
 
 def table_columns(table: RawTable) -> list[tuple[str, str]]:
     """Return name and type of every column of the raw table, the loader's own included."""
-    declared = [(column.name, column.data_type) for column in table.columns]
+    columns = (*table.columns, *table.path_columns)
+    declared = [(column.name, column.data_type) for column in columns]
     return [*OWN_COLUMNS_BEFORE, *declared, *OWN_COLUMNS_AFTER]
 
 

@@ -106,6 +106,18 @@ def shop(tmp_path: Path) -> Iterator[Callable[..., Shop]]:
         each.connection.close()
 
 
+PROFILES = replace(
+    TYPED,
+    name="typed_profiles",
+    columns=(Column("id", "varchar"), Column("version", "bigint")),
+    recognised_by=frozenset({"id", "version"}),
+)
+TWO_TABLES = replace(TYPED, further=(PROFILES,))
+BY_PATH = replace(
+    TYPED, path_pattern=r"(?P<_table>[a-z]+)\.", path_columns=(Column("_table", "varchar"),)
+)
+
+
 # ---------------------------------------------------------------- once
 
 
@@ -793,3 +805,94 @@ def test_nothing_is_fetched_from_anywhere(shop: Callable[..., Shop]) -> None:
     assert settings["autoinstall_known_extensions"] == "false"
     assert settings["autoload_known_extensions"] == "false"
     assert settings["TimeZone"] == "UTC"
+
+
+# ---------------------------------------------------------------- tables and paths
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("p.jsonl", '{"version": 2, "id": "p"}\n'),
+        ("p.jsonl", '{"id": "broken\n\n{"version": 2, "id": "p", "n": 1e999}\n'),
+        ("p.json", '[\n  {\n    "version": 2,\n    "id": "p"\n  }\n]\n'),
+        ("p.csv", '"version";id\n2;p\n'),
+        ("p.parquet", "select 2 as version, 'p' as id"),
+    ],
+)
+def test_a_file_goes_to_the_table_whose_fields_it_has(
+    shop: Callable[..., Shop], name: str, content: str
+) -> None:
+    here = shop(TWO_TABLES)
+    here.put("e.jsonl", [{"id": "e", "n": 1}])
+    if name.endswith(".parquet"):
+        here.connection.execute(f"copy ({content}) to '{here.inbox / name}'")
+    else:
+        here.put(name, content)
+    here.load()
+    assert here.rows("id") == [("e",)]
+    assert here.query("select id, version from raw.typed_profiles") == [("p", 2)]
+    assert here.query("select path, raw_table from raw.load_files order by 1") == [
+        ("inbox/e.jsonl", "typed_events"),
+        (f"inbox/{name}", "typed_profiles"),
+    ]
+
+
+def test_a_restated_file_replaces_its_rows_in_whichever_table_they_are(
+    shop: Callable[..., Shop],
+) -> None:
+    here = shop(TWO_TABLES, on_redelivery="replace")
+    here.put("a.jsonl", [{"id": "p", "version": 1}])
+    here.load()
+    here.put("a.jsonl", [{"id": "e"}])
+    here.load()
+    assert here.query("from raw.typed_profiles") == []
+    assert here.rows("id") == [("e",)]
+    assert here.query(
+        "select superseded_by_file_id is null from raw.load_files order by load_id"
+    ) == [
+        (False,),
+        (True,),
+    ]
+
+
+def test_a_damaged_file_is_refused_by_the_kinds_own_table(shop: Callable[..., Shop]) -> None:
+    here = shop(TWO_TABLES)
+    here.put("a.parquet", b"PAR1 and no more")
+    here.put("b.jsonl.gz", gzip.compress(b'{"id": "1", "version": 1}\n')[:-4])
+    here.load()
+    assert here.query("select reason, raw_table from raw.load_files order by path") == [
+        ("parquet_invalid", "typed_events"),
+        ("gzip_truncated", "typed_events"),
+    ]
+
+
+def test_a_files_path_fills_columns_of_every_record(shop: Callable[..., Shop]) -> None:
+    here = shop(BY_PATH)
+    here.put("pages.jsonl", '{"id": "1", "_table": "mine"}\n{"id": "2"}\nbroken\n')
+    here.put("users.csv", "id\n3\n")
+    here.connection.execute(f"copy (select '4' as id) to '{here.inbox / 'tracks.parquet'}'")
+    here.put("5", [{"id": "5"}])
+    here.load()
+    assert here.rows("id, _table, _other_fields", order="id") == [
+        ("1", "pages", '{"_table":"mine"}'),
+        ("2", "pages", None),
+        ("3", "users", None),
+        ("4", "tracks", None),
+        ("5", None, None),
+    ]
+    assert here.rejected() == [(3, "invalid_json")]
+
+
+def test_equal_contents_are_two_files_where_their_paths_say_different_things(
+    shop: Callable[..., Shop],
+) -> None:
+    here = shop(BY_PATH)
+    for name in ("pages.jsonl", "pages.copy.jsonl", "screens.jsonl"):
+        here.put(name, [{"id": "1"}])
+    here.load()
+    assert here.statuses() == [
+        ("inbox/pages.copy.jsonl", "loaded", None),
+        ("inbox/pages.jsonl", "repeated", None),
+        ("inbox/screens.jsonl", "loaded", None),
+    ]

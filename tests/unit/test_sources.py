@@ -87,6 +87,68 @@ def test_a_twin_with_a_mistake_is_refused(
     assert told in str(error.value)
 
 
+FURTHER = """
+      - name: shop_profiles
+        config:
+          meta:
+            loader:
+              kind: shop
+              recognised_by: [version]
+              path_pattern: "(?P<table_name>[a-z]+)[.]"
+              on_redelivery: append
+              session_ids_from: tracker
+              formats:
+                json_lines: {reader: json}
+                table: {reader: csv}
+        columns:
+          - {name: version, data_type: bigint}
+          - {name: table_name, data_type: varchar}
+"""
+TWO_TABLES = TWIN.replace("              mapped: true\n", "") + FURTHER.removeprefix("\n")
+
+
+def test_a_kind_may_have_a_further_table_for_the_files_it_recognises(tmp_path: Path) -> None:
+    table = read_raw_tables(write_twin(tmp_path / "staging", TWO_TABLES))["shop"]
+    (further,) = table.further
+    assert (table.name, further.name) == ("shop_events", "shop_profiles")
+    assert further.recognised_by == {"version"}
+    assert [column.name for column in further.columns] == ["version"]
+    assert further.values_in("exports/2026/users.csv") == {"table_name": "users"}
+    assert further.values_in("exports/2026/USERS") == {"table_name": None}
+    assert table.values_in("exports/2026/users.csv") == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("recognised_by: [version]", "recognised_by: [age]"), "recognised_by 'age'; expected one"),
+        (("recognised_by: [version]", "recognised_by: version"), "expected a list of fields"),
+        (("recognised_by: [version]", "recognised_by: [table_name]"), "recognised_by 'table_name'"),
+        (("recognised_by: [version]", "recognised_by: []"), "that takes every file; expected load"),
+        (("table: {reader: csv}", "other: {reader: csv}"), "expected those of 'shop_events'"),
+        (("session_ids_from: tracker\n", "session_ids_from: tracker\n              mapped: true\n"),
+         "is mapped and has a further table"),
+        (("(?P<table_name>[a-z]+)", "[a-z]+"), "path_pattern has no or unnamed groups"),
+        (("(?P<table_name>", "(?P<name>"), "path_pattern names 'name', which is no column"),
+        (("(?P<table_name>", "(?P<version>"), "names 'version', a column of type bigint"),
+        (("(?P<table_name>", "(?P<table_name"), "which is no regular expression"),
+    ],
+)  # fmt: skip
+def test_a_further_table_with_a_mistake_is_refused(
+    tmp_path: Path, change: tuple[str, str], told: str
+) -> None:
+    staging = write_twin(tmp_path / "staging", TWO_TABLES.replace(*change))
+    with pytest.raises(SourcesError) as error:
+        read_raw_tables(staging)
+    assert told in str(error.value)
+
+
+def test_a_kind_needs_one_table_that_takes_every_file(tmp_path: Path) -> None:
+    only = TWIN.replace("mapped: true", "recognised_by: [event_id]")
+    with pytest.raises(SourcesError, match="has only tables with loader.recognised_by"):
+        read_raw_tables(write_twin(tmp_path / "staging", only))
+
+
 def test_a_pattern_may_only_name_columns(tmp_path: Path) -> None:
     lines = "json_lines: {reader: lines, pattern: '^(?P<event_id>a)(?P<other>b)(c)$'}"
     staging = write_twin(tmp_path / "staging", TWIN.replace("json_lines: {reader: json}", lines))
