@@ -4,7 +4,7 @@ import os
 import sys
 import sysconfig
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
@@ -92,11 +92,15 @@ def prepare(settings: Settings) -> None:
 
 @main.command()
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@click.option("--again", is_flag=True, help="Read anew all files of the named sources.")
 @command
-def load(settings: Settings, sources: tuple[str, ...]) -> None:
+def load(settings: Settings, sources: tuple[str, ...], again: bool) -> None:
     """Load what is new in the configured sources, or in those named."""
+    if again and not sources:
+        raise Misconfigured("--again needs the sources to read anew: clickstream load --again shop")
     with operations.warehouse_lock(settings, "clickstream load", say=click.echo):
-        _load(settings, sources)
+        loads = _load(settings, sources, again=again)
+    _fail_over_the_limit(loads)
 
 
 @main.command()
@@ -140,6 +144,7 @@ def run(settings: Settings, full_refresh: bool) -> None:
     click.echo(reporting.run_summary(loads, publication, totals, seconds))
     _heading("where to look next")
     click.echo(reporting.next_steps(publication))
+    _fail_over_the_limit(loads)
 
 
 @main.command()
@@ -179,7 +184,9 @@ def ui(settings: Settings, port: int) -> None:
         _become_dagster(settings, port, descriptor)
 
 
-def _load(settings: Settings, names: tuple[str, ...]) -> tuple[operations.SourceLoad, ...]:
+def _load(
+    settings: Settings, names: tuple[str, ...], *, again: bool = False
+) -> tuple[operations.SourceLoad, ...]:
     _heading("load")
     with progress.counter(sys.stdout) as count:
 
@@ -190,9 +197,16 @@ def _load(settings: Settings, names: tuple[str, ...]) -> tuple[operations.Source
         return operations.load(
             settings,
             names,
+            again=again,
             on_progress=lambda made: count(progress.of_load(made)),
             on_source=on_source,
         )
+
+
+def _fail_over_the_limit(loads: Sequence[operations.SourceLoad]) -> None:
+    """Fail, now that all else is done, where a file is refused for what is rejected of it."""
+    if any(done.summary.over_the_limit for done in loads):
+        raise CommandFailed(reporting.over_the_limit(loads))
 
 
 def _build_quietly(settings: Settings, *, full_refresh: bool) -> dbt.DbtRun:

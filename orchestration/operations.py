@@ -83,12 +83,13 @@ def load(
     settings: Settings,
     names: Sequence[str] = (),
     *,
+    again: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
     on_source: Callable[[SourceLoad], None] = lambda _: None,
 ) -> tuple[SourceLoad, ...]:
     """Load what is new in the sources called `names` (default: all), one after the other.
 
-    Call with the warehouse lock held.
+    With `again`, read anew all their files that are still there. Call with the warehouse lock held.
     """
     configuration = read_configuration(settings)
     chosen = configuration.chosen(names)
@@ -99,7 +100,12 @@ def load(
             started = time.monotonic()
             raw_table = configuration.raw_tables[source.kind]
             summary = load_source(
-                connection, source, raw_table, settings.landing_dir, on_progress=on_progress
+                connection,
+                source,
+                raw_table,
+                settings.landing_dir,
+                again=again,
+                on_progress=on_progress,
             )
             done = SourceLoad(source, summary, time.monotonic() - started)
             loads.append(done)

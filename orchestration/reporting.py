@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import click
+
 from orchestration.dbt import DbtRun
+from orchestration.loading import FileOutcome
 from orchestration.operations import SourceLoad
 from orchestration.publishing import Publication, previous_path
 from orchestration.settings import Settings
@@ -42,14 +45,47 @@ def source_load(done: SourceLoad) -> str:
     if summary.count("not_ready"):
         what += f", {_count(summary.count('not_ready'), 'file')} still being written"
     lines = [f"  {done.source.name:<20} {what} ({done.seconds:.1f} s)"]
-    refused = [file for file in summary.files if file.status == "refused"]
-    lines += [
-        f"    refused: {file.path}: {file.reason}: {one_line(file.detail)}"
-        for file in refused[:_SHOWN_REFUSALS]
+    refused = [
+        file for file in summary.files if file.status == "refused" or file.has_too_many_rejections
     ]
+    lines += [_refusal(file) for file in refused[:_SHOWN_REFUSALS]]
     if len(refused) > _SHOWN_REFUSALS:
         lines.append(f"    and {len(refused) - _SHOWN_REFUSALS} more, listed in quality.load_files")
+    if summary.read_otherwise:
+        options = {name for file in summary.read_otherwise for name in file.changed_options}
+        lines.append(
+            "    " + read_otherwise(done.source.name, len(summary.read_otherwise), options)
+        )
     return "\n".join(lines)
+
+
+def _refusal(file: FileOutcome) -> str:
+    line = f"{file.path}: {file.reason}: {one_line(file.detail)}"
+    if not file.has_too_many_rejections:
+        return f"    refused: {line}"
+    still = "still " if file.status == "unchanged" else ""
+    return click.style(f"    {still}refused: {line}", fg="red")
+
+
+def over_the_limit(loads: Iterable[SourceLoad]) -> str:
+    """Return what to do about the files of which too much is rejected."""
+    found = {done.source.name: len(done.summary.over_the_limit) for done in loads}
+    files = ", ".join(
+        f"{_count(count, 'file')} of {name}" for name, count in found.items() if count
+    )
+    return (
+        f"too many records are rejected of {files}, so nothing of it is loaded; mend the export or "
+        "how sources.yml reads it, or let it pass with a higher max_rejected_share there"
+    )
+
+
+def read_otherwise(source_name: str, count: int, options: Iterable[str]) -> str:
+    """Return that files stand as they were read by other options, and how to read them anew."""
+    names = " and ".join(sorted(options))
+    return (
+        f"{_count(count, 'file')} of {source_name} {'was' if count == 1 else 'were'} read with "
+        f"other {names}; to read anew: clickstream load --again {source_name}"
+    )
 
 
 def build(result: DbtRun) -> str:
@@ -141,7 +177,13 @@ def _sources_paragraph(settings: Settings, status: Status, now: datetime) -> str
     if status.warehouse is None:
         return f"{path(settings.warehouse_path)} does not exist yet; run: clickstream run"
     header = ("source", "kind", "files", "refused", "read", "loaded", "rejected", "last load")
-    return _table(header, [_source_row(source, now) for source in status.warehouse.sources])
+    table = _table(header, [_source_row(source, now) for source in status.warehouse.sources])
+    remarks = [
+        read_otherwise(name, len(files), {option for names in files.values() for option in names})
+        for name, files in status.warehouse.read_otherwise.items()
+        if files
+    ]
+    return "\n".join([table, *remarks])
 
 
 def _source_row(source: SourceStatus, now: datetime) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ ON_REDELIVERY = ("append", "replace")
 SESSION_IDS_FROM = ("tracker", "inactivity")
 EARLIEST_DATE = date(2000, 1, 1)
 """What happened before is implausible, unless a source says otherwise."""
+MAX_REJECTED_SHARE = 0.05
+"""Of a file of which more is rejected, nothing is loaded, unless a source says otherwise."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _OPTIONS_OF_READER: Mapping[str, tuple[str, ...]] = {
@@ -101,6 +103,7 @@ class Source:
     earliest_date: date = EARLIEST_DATE
     settle_seconds: float = 0
     freshness_hours: int | None = None
+    max_rejected_share: float = MAX_REJECTED_SHARE
 
     @property
     def absolute_path(self) -> str:
@@ -388,6 +391,7 @@ def _source(
         earliest_date=entry.get("earliest_date", EARLIEST_DATE),
         settle_seconds=entry.get("settle_seconds", 0),
         freshness_hours=entry.get("freshness_hours"),
+        max_rejected_share=entry.get("max_rejected_share", MAX_REJECTED_SHARE),
     )
 
 
@@ -468,6 +472,10 @@ _CHECKS: Mapping[str, tuple[Any, str]] = {
     "freshness_hours": (
         lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,
         "a whole number of hours",
+    ),
+    "max_rejected_share": (
+        lambda value: _is_number(value) and value <= 1,
+        "a share from 0 to 1, such as 0.05",
     ),
 }
 

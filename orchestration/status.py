@@ -1,5 +1,6 @@
 """How things stand: what was loaded, built and published. Reads only; imports no Dagster."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import duckdb
 
 from orchestration import locking
+from orchestration.loading import files_read_otherwise
+from orchestration.operations import read_configuration
 from orchestration.publishing import Build, Publication, read_last_build, read_publication
 from orchestration.settings import Settings
 
@@ -55,6 +58,8 @@ class WarehouseStatus:
 
     sources: tuple[SourceStatus, ...]
     build: Build | None
+    read_otherwise: Mapping[str, Mapping[str, tuple[str, ...]]]
+    """By source: the files that were read by other options than today's, and which."""
 
 
 @dataclass(frozen=True)
@@ -147,5 +152,14 @@ def read_sources(connection: duckdb.DuckDBPyConnection) -> tuple[SourceStatus, .
 
 
 def _read_warehouse(settings: Settings) -> WarehouseStatus:
+    configuration = read_configuration(settings)
     with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
-        return WarehouseStatus(read_sources(connection), read_last_build(connection))
+        read_otherwise = {
+            source.name: files_read_otherwise(
+                connection, source, configuration.raw_tables[source.kind]
+            )
+            for source in configuration.sources
+        }
+        return WarehouseStatus(
+            read_sources(connection), read_last_build(connection), read_otherwise
+        )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import dagster as dg
+from pydantic import Field
 
 from orchestration import operations
 from orchestration.settings import Settings
@@ -10,6 +11,16 @@ from orchestration.sources import RawTable, Source
 from orchestration.status import Rejections, SourceStatus, read_history
 
 _SHOWN_FILES = 50
+_CHECK = "rejections_are_within_the_limit"
+
+
+class LoadConfig(dg.Config):
+    """How a source is loaded; the launchpad shows it."""
+
+    again: bool = Field(
+        default=False,
+        description="Read anew all files of the source that are still there, by today's options.",
+    )
 
 
 def source_key(source: Source) -> dg.AssetKey:
@@ -39,17 +50,33 @@ def _raw_asset(settings: Settings, source: Source, table: RawTable) -> dg.Assets
             "timezone": source.timezone,
             "on_redelivery": source.on_redelivery,
             "session_ids_from": source.session_ids_from,
+            "max_rejected_share": source.max_rejected_share,
         },
+        check_specs=[
+            dg.AssetCheckSpec(
+                _CHECK,
+                asset=source_key(source),
+                description="No file is refused for having more of its records rejected than "
+                f"`max_rejected_share` allows, {source.max_rejected_share:.1%}.",
+            )
+        ],
     )
-    def raw_events(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    def raw_events(context: dg.AssetExecutionContext, config: LoadConfig) -> dg.MaterializeResult:
         command = f"dagster run {context.run.run_id[:8]}"
         with operations.warehouse_lock(settings, command, say=context.log.info):
-            (done,) = operations.load(settings, [source.name])
+            (done,) = operations.load(settings, [source.name], again=config.again)
             so_far, rejections = read_history(settings, source.name)
         for file in done.summary.files:
             if file.status == "refused":
                 context.log.warning(f"{file.path} was refused: {file.reason}: {file.detail}")
-        return dg.MaterializeResult(metadata=_metadata(done, so_far, rejections))
+        if done.summary.read_otherwise:
+            context.log.warning(
+                f"{len(done.summary.read_otherwise)} files were read by other options than "
+                "today's; to read them anew, launch this asset with the config `again: true`"
+            )
+        return dg.MaterializeResult(
+            metadata=_metadata(done, so_far, rejections), check_results=[_check(done)]
+        )
 
     return raw_events
 
@@ -59,6 +86,18 @@ def _description(source: Source, table: RawTable) -> str:
         f"Exports of kind `{source.kind}` found under `{source.path}`, loaded into "
         f"`raw.{table.name}`: each file once, in one transaction, a record that cannot be read "
         "set aside with its reason."
+    )
+
+
+def _check(done: operations.SourceLoad) -> dg.AssetCheckResult:
+    """Return the verdict on the files that are refused for what is rejected of them."""
+    refused = done.summary.over_the_limit
+    return dg.AssetCheckResult(
+        check_name=_CHECK,
+        passed=not refused,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="; ".join(f"{file.path}: {file.detail}" for file in refused[:_SHOWN_FILES]),
+        metadata={"files": len(refused)},
     )
 
 

@@ -1,5 +1,6 @@
 """How to load: export files into raw DuckDB tables, with ledger and quarantine."""
 
+from orchestration.loading.ledger import files_read_otherwise
 from orchestration.loading.load import FileOutcome, LoadSummary, Progress, load_source
 from orchestration.loading.raw_tables import create_raw_tables
 from orchestration.loading.reasons import REFUSAL_REASONS, REJECTION_REASONS
@@ -13,6 +14,7 @@ __all__ = [
     "LoadingStopped",
     "Progress",
     "create_raw_tables",
+    "files_read_otherwise",
     "load_source",
     "open_warehouse",
 ]

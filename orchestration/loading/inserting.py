@@ -74,14 +74,14 @@ def insert_rejections(
             count += 1
     if count:
         connection.execute(
-            "insert into raw.rejected_records select "
-            f"{literal(delivery.file_id)}, {literal(delivery.source.name)}, "
-            "row_number, line_number, byte_offset, reason, detail, record_text, record_base64, "
-            f"timestamp {literal(delivery.loaded_at.isoformat(sep=' '))} "
+            f"insert into raw.rejected_records by name select "
+            f"{literal(delivery.file_id)} as file_id, "
+            f"{literal(delivery.source.name)} as source_name, "
+            f"timestamp {literal(delivery.loaded_at.isoformat(sep=' '))} as rejected_at, * "
             f"from read_json({file_literal(path)}, format = 'newline_delimited', columns = {{"
             "row_number: 'bigint', line_number: 'bigint', byte_offset: 'bigint', "
             "reason: 'varchar', detail: 'varchar', record_text: 'varchar', "
-            "record_base64: 'varchar'})"
+            "record_base64: 'varchar', is_whole: 'boolean'})"
         )
     return count
 
@@ -96,7 +96,16 @@ def _as_row(rejection: Rejection) -> dict[str, object]:
         "detail": rejection.detail[:1000],
         "record_text": _kept(rejection.text),
         "record_base64": None if raw is None else base64.b64encode(raw[:KEPT_BYTES]).decode(),
+        "is_whole": _is_whole(rejection),
     }
+
+
+def _is_whole(rejection: Rejection) -> bool:
+    """Tell whether all of the record is kept; one that fills what is kept was probably cut."""
+    kept = rejection.raw
+    if kept is None:
+        kept = (rejection.text or "").encode("utf-8", "replace")
+    return len(kept) < KEPT_BYTES
 
 
 def _kept(text: str | None) -> str | None:

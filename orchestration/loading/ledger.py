@@ -1,11 +1,13 @@
 """The ledger `raw.load_files`: one row per delivery of a file. Imports DuckDB."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import duckdb
 
 from orchestration.loading.finding import FoundFile
+from orchestration.loading.options import Options, changed, limits_of, options_of
 from orchestration.loading.reasons import RETRIED_REASONS
 from orchestration.loading.warehouse import identifier
 from orchestration.sources import RawTable, Source
@@ -19,21 +21,27 @@ class KnownDelivery:
     modified_at: datetime
     status: str
     reason: str | None
+    detail: str | None
     file_id: str | None
+    options: Options
 
     def is_same_file(self, found: FoundFile) -> bool:
         """Tell whether the file looks as it did then."""
         return (self.size_bytes, self.modified_at) == (found.size_bytes, found.modified_at)
 
-    @property
-    def is_settled(self) -> bool:
-        """Tell whether the same file need not be tried again."""
-        return self.status != "refused" or self.reason not in RETRIED_REASONS
+    def is_settled(self, today: Options) -> bool:
+        """Tell whether the same file need not be tried again; a refused one by other options is."""
+        return self.status != "refused" or (
+            self.reason not in RETRIED_REASONS and not changed(self.options, today)
+        )
 
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """What is to be said of one delivery."""
+    """What is to be said of one delivery; `format` and `preamble` tell how to read a record of it.
+
+    `options` are those that the file was read by; of a refused one, also those that refused it.
+    """
 
     file_id: str | None
     content_sha256: str | None
@@ -44,6 +52,9 @@ class LedgerRow:
     records_loaded: int = 0
     records_rejected: int = 0
     load_seconds: float = 0.0
+    format: str | None = None
+    preamble: bytes | None = None
+    options: Options = field(default_factory=dict)
 
 
 def known_deliveries(
@@ -52,14 +63,43 @@ def known_deliveries(
     """Return the latest delivery under each path of the source."""
     rows = connection.execute(
         """
-        select path, size_bytes, modified_at, status, reason, file_id
+        select path, size_bytes, modified_at, status, reason, detail, file_id, options
         from raw.load_files
         where source_name = $1
         qualify row_number() over (partition by path order by load_id desc) = 1
         """,
         [source.name],
     ).fetchall()
-    return {path: KnownDelivery(*rest) for path, *rest in rows}
+    return {path: KnownDelivery(*rest, _options(text)) for path, *rest, text in rows}
+
+
+def options_for_refused(source: Source, raw_table: RawTable) -> Options:
+    """Return all that, once it changes, is a reason to try a refused file again."""
+    options = [options_of(source, each, None) for each in raw_table.all_of_kind]
+    columns = ",".join(each["columns"] for each in options)
+    return {**options[0], "columns": columns, **limits_of(source)}
+
+
+def files_read_otherwise(
+    connection: duckdb.DuckDBPyConnection, source: Source, raw_table: RawTable
+) -> dict[str, tuple[str, ...]]:
+    """Return, by file id, which options of today are others than those a file was read by."""
+    rows = connection.execute(
+        """
+        select file_id, raw_table, format, options from raw.load_files
+        where source_name = $1 and status = 'loaded' and superseded_by_file_id is null
+        """,
+        [source.name],
+    ).fetchall()
+    tables = {table.name: table for table in raw_table.all_of_kind}
+    today = {
+        (name, fmt): options_of(source, tables.get(name, raw_table), fmt)
+        for name, fmt in {(name, fmt) for _, name, fmt, _ in rows}
+    }
+    found = {
+        file_id: changed(_options(text), today[name, fmt]) for file_id, name, fmt, text in rows
+    }
+    return {file_id: names for file_id, names in found.items() if names}
 
 
 def is_loaded(connection: duckdb.DuckDBPyConnection, file_id: str) -> bool:
@@ -71,6 +111,51 @@ def is_loaded(connection: duckdb.DuckDBPyConnection, file_id: str) -> bool:
             [file_id],
         ).fetchall()
     )
+
+
+def has_content(connection: duckdb.DuckDBPyConnection, source: Source, content_sha256: str) -> bool:
+    """Tell whether this content stands in a raw table now, whichever its table and id."""
+    return bool(
+        connection.execute(
+            "select 1 from raw.load_files where source_name = $1 and content_sha256 = $2 "
+            "and status = 'loaded' and superseded_by_file_id is null limit 1",
+            [source.name, content_sha256],
+        ).fetchall()
+    )
+
+
+def count_rejections(connection: duckdb.DuckDBPyConnection, file_id: str) -> list[tuple[str, int]]:
+    """Return how many records of the file are rejected for what, the most frequent first."""
+    return connection.execute(
+        "select reason, count(*) from raw.rejected_records where file_id = $1 "
+        "group by reason order by 2 desc, 1",
+        [file_id],
+    ).fetchall()
+
+
+def first_rejection(
+    connection: duckdb.DuckDBPyConnection, file_id: str
+) -> tuple[int, str, str | None]:
+    """Return record number, reason and detail of the first rejected record of the file."""
+    (first,) = connection.execute(
+        "select row_number, reason, detail from raw.rejected_records where file_id = $1 "
+        "order by row_number limit 1",
+        [file_id],
+    ).fetchall()
+    return first
+
+
+def take_out(connection: duckdb.DuckDBPyConnection, file_id: str) -> None:
+    """Remove what was read of this content, wherever it stands; its row in the ledger stays."""
+    tables = connection.execute(
+        "select raw_table from raw.load_files where file_id = $1 and status = 'loaded' "
+        "and superseded_by_file_id is null",
+        [file_id],
+    ).fetchall()
+    for (table,) in tables:
+        connection.execute(f"delete from raw.{identifier(table)} where _file_id = $1", [file_id])
+    for table in ("rejected_records", "replayed_records"):
+        connection.execute(f"delete from raw.{table} where file_id = $1", [file_id])
 
 
 def supersede_older_delivery(
@@ -91,13 +176,7 @@ def supersede_older_delivery(
         other == older and other_path != path for other_path, other in latest
     ):
         return
-    tables = connection.execute(
-        "select distinct raw_table from raw.load_files where file_id = $1 and status = 'loaded'",
-        [older],
-    ).fetchall()
-    for (table,) in tables:
-        connection.execute(f"delete from raw.{identifier(table)} where _file_id = $1", [older])
-    connection.execute("delete from raw.rejected_records where file_id = $1", [older])
+    take_out(connection, older)
     connection.execute(
         "update raw.load_files set superseded_by_file_id = $1 "
         "where file_id = $2 and status = 'loaded' and superseded_by_file_id is null",
@@ -114,29 +193,76 @@ def write_row(
     loaded_at: datetime,
 ) -> None:
     """Append the row under the next load id."""
+    values = {
+        "load_id": _next_load_id(connection),
+        "file_id": row.file_id,
+        "source_name": source.name,
+        "source_kind": source.kind,
+        "raw_table": raw_table.name,
+        "path": found.shown_path,
+        "content_sha256": row.content_sha256,
+        "size_bytes": found.size_bytes,
+        "modified_at": found.modified_at,
+        "status": row.status,
+        **_outcome(row, loaded_at),
+    }
+    names = ", ".join(map(identifier, values))
+    places = ", ".join(f"${number}" for number in range(1, len(values) + 1))
     connection.execute(
-        """
-        insert into raw.load_files
-        select
-            (select coalesce(max(load_id), 0) + 1 from raw.load_files),
-            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, null, $15, $16
-        """,
+        f"insert into raw.load_files ({names}) values ({places})", list(values.values())
+    )
+
+
+def rewrite_row(
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    raw_table: RawTable,
+    found: FoundFile,
+    row: LedgerRow,
+    loaded_at: datetime,
+) -> bool:
+    """Say in the row of a file that it was read anew; return whether that row has found's path."""
+    live = "file_id = $1 and status = 'loaded' and superseded_by_file_id is null"
+    values = {"source_kind": source.kind, "raw_table": raw_table.name, **_outcome(row, loaded_at)}
+    changes = ", ".join(f"{identifier(name)} = ${n}" for n, name in enumerate(values, start=2))
+    connection.execute(
+        f"update raw.load_files set {changes} where {live}", [row.file_id, *values.values()]
+    )
+    (count,) = connection.execute(
+        "update raw.load_files set load_id = $2, size_bytes = $3, modified_at = $4 "
+        f"where {live} and path = $5",
         [
             row.file_id,
-            source.name,
-            source.kind,
-            raw_table.name,
-            found.shown_path,
-            row.content_sha256,
+            _next_load_id(connection),
             found.size_bytes,
             found.modified_at,
-            row.status,
-            row.reason,
-            row.detail,
-            row.records_read,
-            row.records_loaded,
-            row.records_rejected,
-            loaded_at,
-            row.load_seconds,
+            found.shown_path,
         ],
-    )
+    ).fetchone()
+    return bool(count)
+
+
+def _outcome(row: LedgerRow, loaded_at: datetime) -> dict[str, object]:
+    return {
+        "reason": row.reason,
+        "detail": row.detail,
+        "records_read": row.records_read,
+        "records_loaded": row.records_loaded,
+        "records_rejected": row.records_rejected,
+        "loaded_at": loaded_at,
+        "load_seconds": row.load_seconds,
+        "format": row.format,
+        "preamble": row.preamble,
+        "options": json.dumps(row.options),
+    }
+
+
+def _next_load_id(connection: duckdb.DuckDBPyConnection) -> int:
+    (load_id,) = connection.execute(
+        "select coalesce(max(load_id), 0) + 1 from raw.load_files"
+    ).fetchone()
+    return load_id
+
+
+def _options(text: str | None) -> Options:
+    return json.loads(text) if text else {}

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +17,7 @@ from orchestration.loading.formats import parquet
 from orchestration.loading.formats.common import NeedsCare
 from orchestration.loading.inserting import Delivery, insert_rejections
 from orchestration.loading.landing import LandedFile, StillChanging, land, sweep
+from orchestration.loading.options import options_of
 from orchestration.loading.parts import one_ahead, write_parts
 from orchestration.loading.reasons import FileRefused
 from orchestration.loading.recognising import table_of
@@ -25,13 +26,18 @@ from orchestration.sources import RawTable, Source
 
 Result = TypeVar("Result")
 
+MIN_REJECTED = 20
+"""So many records of a file may always be rejected, whatever share of it they are."""
+
 
 @dataclass(frozen=True)
 class FileOutcome:
     """What became of one file.
 
     `status` is loaded, repeated or refused, as in the ledger; or unchanged (dealt with by an
-    earlier load) or not_ready (still being written), of which the ledger gets no row.
+    earlier load) or not_ready (still being written), of which the ledger gets no row. Of an
+    unchanged file `reason` says why it was refused; `changed_options` are those of today that it
+    was not read by.
     """
 
     path: str
@@ -43,6 +49,12 @@ class FileOutcome:
     rejected: int = 0
     seconds: float = 0.0
     bytes: int = 0
+    changed_options: tuple[str, ...] = ()
+
+    @property
+    def has_too_many_rejections(self) -> bool:
+        """Tell whether nothing of it is loaded, now or before, for too much of it is rejected."""
+        return self.reason == "too_many_rejections"
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,16 @@ class LoadSummary:
         """Return how many files ended with that status."""
         return sum(file.status == status for file in self.files)
 
+    @property
+    def over_the_limit(self) -> tuple[FileOutcome, ...]:
+        """Return the files of which nothing is loaded, for too much of them is rejected."""
+        return tuple(file for file in self.files if file.has_too_many_rejections)
+
+    @property
+    def read_otherwise(self) -> tuple[FileOutcome, ...]:
+        """Return the files that stand as they were read by other options than today's."""
+        return tuple(file for file in self.files if file.changed_options)
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -90,11 +112,14 @@ def load_source(
     raw_table: RawTable,
     landing_dir: Path,
     *,
+    again: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> LoadSummary:
-    """Load every file of the source that is new, and return what became of each."""
+    """Load every file of the source that is new, or `again` all; return what became of each."""
     sweep(landing_dir)
     known = ledger.known_deliveries(connection, source)
+    read_otherwise = ledger.files_read_otherwise(connection, source, raw_table)
+    read_again: set[str] | None = set() if again else None
     found = find_files(source)
     outcomes: list[FileOutcome] = []
     read_before = 0
@@ -114,9 +139,12 @@ def load_source(
                     )
                 )
 
-        outcome = _File(connection, source, raw_table, landing_dir, file, report).load(
-            known.get(file.shown_path)
-        )
+        before = known.get(file.shown_path)
+        outcome = _File(
+            connection, source, raw_table, landing_dir, file, report, before, read_again
+        ).load()
+        if outcome.status == "unchanged" and before is not None:
+            outcome = replace(outcome, changed_options=read_otherwise.get(before.file_id or "", ()))
         report(outcome.read)
         read_before += outcome.read
         outcomes.append(outcome)
@@ -134,10 +162,15 @@ class _File:
     landing_dir: Path
     found: FoundFile
     report: Callable[[int], None]
+    known: ledger.KnownDelivery | None
+    read_again: set[str] | None
+    """Ids of the files that were read anew in this load; None where none is to be."""
 
-    def load(self, known: ledger.KnownDelivery | None) -> FileOutcome:
-        if known is not None and known.is_same_file(self.found) and known.is_settled:
-            return self._outcome("unchanged")
+    def load(self) -> FileOutcome:
+        if self.read_again is None and self._is_settled():
+            return replace(
+                self._outcome("unchanged"), reason=self.known.reason, detail=self.known.detail
+            )
         if self.source.settle_seconds and not self.found.is_older_than(self.source.settle_seconds):
             return self._outcome("not_ready")
         began = time.monotonic()
@@ -149,12 +182,35 @@ class _File:
             return self._outcome("not_ready")
         except FileRefused as refusal:
             row = self._refused(landed, refusal, began)
-            if known is None or not known.is_same_file(self.found) or known.reason != row.reason:
+            if not self._stands(landed) and not self._is_told(row):
                 self._in_transaction(lambda: self._write(self.raw_table, row))
         finally:
             if landed is not None:
                 landed.path.unlink(missing_ok=True)
         return self._outcome(row.status, row)
+
+    def _is_settled(self) -> bool:
+        return (
+            self.known is not None
+            and self.known.is_same_file(self.found)
+            and self.known.is_settled(ledger.options_for_refused(self.source, self.raw_table))
+        )
+
+    def _stands(self, landed: LandedFile | None) -> bool:
+        """Tell whether the raw table holds this content, as an earlier load read it."""
+        if landed is not None:
+            return ledger.has_content(self.connection, self.source, landed.sha256)
+        is_same = self.known is not None and self.known.is_same_file(self.found)
+        return is_same and self.known.status != "refused"
+
+    def _is_told(self, row: ledger.LedgerRow) -> bool:
+        """Tell whether the ledger says just this already."""
+        known = self.known
+        return (
+            known is not None
+            and known.is_same_file(self.found)
+            and (known.status, known.reason, known.options) == (row.status, row.reason, row.options)
+        )
 
     def _load_landed(self, landed: LandedFile, began: float) -> ledger.LedgerRow:
         name = self.found.path.name
@@ -169,9 +225,14 @@ class _File:
         file_id = hashlib.md5("\x1f".join(identity).encode(), usedforsecurity=False).hexdigest()
 
         def deliver(*, carefully: bool = False) -> ledger.LedgerRow:
-            if ledger.is_loaded(self.connection, file_id):
-                counts, status = (0, 0, 0), "repeated"
+            is_loaded = ledger.is_loaded(self.connection, file_id)
+            is_again = self.read_again is not None and file_id not in self.read_again
+            repeated = ledger.LedgerRow(file_id, landed.sha256, "repeated")
+            if is_loaded and not is_again:
+                row = repeated
             else:
+                if is_loaded:
+                    ledger.take_out(self.connection, file_id)
                 delivery = Delivery(
                     self.source,
                     raw_table,
@@ -181,51 +242,81 @@ class _File:
                     carefully,
                     path_values,
                 )
-                counts, status = self._insert(landed, delivery), "loaded"
+                row = self._insert(landed, delivery)
+            row = replace(row, load_seconds=time.monotonic() - began)
             if self.source.on_redelivery == "replace":
                 ledger.supersede_older_delivery(
                     self.connection, self.source, self.found.shown_path, file_id
                 )
-            row = ledger.LedgerRow(
-                file_id,
-                landed.sha256,
-                status,
-                None,
-                None,
-                *counts,
-                load_seconds=time.monotonic() - began,
-            )
-            self._write(raw_table, row)
+            is_rewritten = is_loaded and is_again and self._rewrite(raw_table, row)
+            entry = replace(repeated, load_seconds=row.load_seconds) if is_loaded else row
+            if not is_rewritten and not self._is_told(entry):
+                self._write(raw_table, entry)
             return row
 
         try:
-            return self._in_transaction(deliver)
+            row = self._in_transaction(deliver)
         except NeedsCare:
-            return self._in_transaction(lambda: deliver(carefully=True))
+            row = self._in_transaction(lambda: deliver(carefully=True))
+        if self.read_again is not None:
+            self.read_again.add(file_id)
+        return row
 
-    def _insert(self, landed: LandedFile, delivery: Delivery) -> tuple[int, int, int]:
+    def _insert(self, landed: LandedFile, delivery: Delivery) -> ledger.LedgerRow:
+        preamble = None
         name = self.found.path.name
-        if formats.parquet_format(landed.path, name, delivery) is not None:
+        fmt = formats.parquet_format(landed.path, name, delivery)
+        if fmt is not None:
+            format_name = fmt.name
             outcome = parquet.insert(self.connection, delivery, landed.path)
+            read, inserted = outcome.read, outcome.inserted
             rejected = insert_rejections(self.connection, delivery, outcome.rejections)
-            return outcome.read, outcome.inserted, rejected
-        read = inserted = rejected = 0
-        text = formats.prepare_text(read_content(landed.path, name), name, delivery)
-        parts = write_parts(
-            text.batches, self.landing_dir, delimiter=text.delimiter, prefix=text.prefix
-        )
-        for part in one_ahead(parts):
-            outcome = text.insert(self.connection, part)
-            read += outcome.read
-            inserted += outcome.inserted
-            rejected += insert_rejections(self.connection, delivery, outcome.rejections)
-            self.report(read)
+        else:
+            read = inserted = rejected = 0
+            text = formats.prepare_text(read_content(landed.path, name), name, delivery)
+            format_name = text.format_name
+            preamble = None if text.read_alone is None else text.preamble
+            parts = write_parts(
+                text.batches, self.landing_dir, delimiter=text.delimiter, prefix=text.prefix
+            )
+            for part in one_ahead(parts):
+                outcome = text.insert(self.connection, part)
+                read += outcome.read
+                inserted += outcome.inserted
+                rejected += insert_rejections(self.connection, delivery, outcome.rejections)
+                self.report(read)
         if read != inserted + rejected:
             raise FileRefused(
                 "internal_error",
                 f"{read} records read, {inserted} loaded and {rejected} rejected do not add up",
             )
-        return read, inserted, rejected
+        if rejected > max(MIN_REJECTED - 1, self.source.max_rejected_share * read):
+            raise FileRefused(
+                "too_many_rejections", self._too_many(delivery.file_id, rejected, read)
+            )
+        return ledger.LedgerRow(
+            delivery.file_id,
+            landed.sha256,
+            "loaded",
+            records_read=read,
+            records_loaded=inserted,
+            records_rejected=rejected,
+            format=format_name,
+            preamble=preamble,
+            options=options_of(self.source, delivery.raw_table, format_name),
+        )
+
+    def _too_many(self, file_id: str, rejected: int, read: int) -> str:
+        counts = ", ".join(
+            f"{count:,} {reason}"
+            for reason, count in ledger.count_rejections(self.connection, file_id)
+        )
+        row_number, reason, detail = ledger.first_rejection(self.connection, file_id)
+        return (
+            f"{rejected:,} of {read:,} records are rejected ({rejected / read:.1%}; "
+            f"max_rejected_share allows {self.source.max_rejected_share:.1%}): {counts}; "
+            f"the first is record {row_number:,}, {reason}: {detail}"
+        )
 
     def _in_transaction(self, deed: Callable[[], Result]) -> Result:
         try:
@@ -263,10 +354,14 @@ class _File:
             refusal.reason,
             refusal.detail[:2000],
             load_seconds=time.monotonic() - began,
+            options=ledger.options_for_refused(self.source, self.raw_table),
         )
 
     def _write(self, raw_table: RawTable, row: ledger.LedgerRow) -> None:
         ledger.write_row(self.connection, self.source, raw_table, self.found, row, _now())
+
+    def _rewrite(self, raw_table: RawTable, row: ledger.LedgerRow) -> bool:
+        return ledger.rewrite_row(self.connection, self.source, raw_table, self.found, row, _now())
 
     def _outcome(self, status: str, row: ledger.LedgerRow | None = None) -> FileOutcome:
         size = self.found.size_bytes

@@ -16,41 +16,52 @@ OWN_COLUMNS_BEFORE = (
 )
 OWN_COLUMNS_AFTER = (("_other_fields", "json"),)
 
-_LEDGER = """
-create table if not exists raw.load_files (
-    load_id bigint,
-    file_id varchar,
-    source_name varchar,
-    source_kind varchar,
-    raw_table varchar,
-    path varchar,
-    content_sha256 varchar,
-    size_bytes bigint,
-    modified_at timestamp,
-    status varchar,
-    reason varchar,
-    detail varchar,
-    records_read bigint,
-    records_loaded bigint,
-    records_rejected bigint,
-    superseded_by_file_id varchar,
-    loaded_at timestamp,
-    load_seconds double
-);
-create table if not exists raw.rejected_records (
-    file_id varchar,
-    source_name varchar,
-    row_number bigint,
-    line_number bigint,
-    byte_offset bigint,
-    reason varchar,
-    detail varchar,
-    record_text varchar,
-    record_base64 varchar,
-    rejected_at timestamp
-);
-"""
-
+_LEDGER_TABLES = {
+    "load_files": (
+        ("load_id", "bigint"),
+        ("file_id", "varchar"),
+        ("source_name", "varchar"),
+        ("source_kind", "varchar"),
+        ("raw_table", "varchar"),
+        ("path", "varchar"),
+        ("content_sha256", "varchar"),
+        ("size_bytes", "bigint"),
+        ("modified_at", "timestamp"),
+        ("status", "varchar"),
+        ("reason", "varchar"),
+        ("detail", "varchar"),
+        ("records_read", "bigint"),
+        ("records_loaded", "bigint"),
+        ("records_rejected", "bigint"),
+        ("superseded_by_file_id", "varchar"),
+        ("loaded_at", "timestamp"),
+        ("load_seconds", "double"),
+        ("format", "varchar"),
+        ("preamble", "blob"),
+        ("options", "json"),
+    ),
+    "rejected_records": (
+        ("file_id", "varchar"),
+        ("source_name", "varchar"),
+        ("row_number", "bigint"),
+        ("line_number", "bigint"),
+        ("byte_offset", "bigint"),
+        ("reason", "varchar"),
+        ("detail", "varchar"),
+        ("record_text", "varchar"),
+        ("record_base64", "varchar"),
+        ("rejected_at", "timestamp"),
+        ("is_whole", "boolean"),
+    ),
+    "replayed_records": (
+        ("file_id", "varchar"),
+        ("source_name", "varchar"),
+        ("row_number", "bigint"),
+        ("reason", "varchar"),
+        ("rejected_at", "timestamp"),
+        ("replayed_at", "timestamp"),
+    ),
+}
 
 _SOURCES = """
 create or replace table raw.sources (
@@ -79,10 +90,11 @@ def create_raw_tables(
     connection.execute("begin")
     try:
         connection.execute("create schema if not exists raw")
-        connection.execute(_LEDGER)
+        for name, columns in _LEDGER_TABLES.items():
+            _create(connection, name, columns)
         for table in raw_tables.values():
             for each in table.all_of_kind:
-                _create(connection, each)
+                _create(connection, each.name, table_columns(each))
         _register(connection, raw_tables, list(sources))
         connection.execute("commit")
     except BaseException:
@@ -97,27 +109,28 @@ def table_columns(table: RawTable) -> list[tuple[str, str]]:
     return [*OWN_COLUMNS_BEFORE, *declared, *OWN_COLUMNS_AFTER]
 
 
-def _create(connection: duckdb.DuckDBPyConnection, table: RawTable) -> None:
-    expected = table_columns(table)
+def _create(
+    connection: duckdb.DuckDBPyConnection, table_name: str, expected: Sequence[tuple[str, str]]
+) -> None:
+    table = f"raw.{identifier(table_name)}"
     columns = ", ".join(f"{identifier(name)} {data_type}" for name, data_type in expected)
-    connection.execute(f"create table if not exists raw.{identifier(table.name)} ({columns})")
+    connection.execute(f"create table if not exists {table} ({columns})")
     found = {
         name: data_type
         for name, data_type in connection.execute(
             "select column_name, data_type from duckdb_columns() "
             "where schema_name = 'raw' and table_name = $1 and database_name = current_database()",
-            [table.name],
+            [table_name],
         ).fetchall()
     }
     for name, data_type in expected:
         if name not in found:
-            added = f"{identifier(name)} {data_type}"
-            connection.execute(f"alter table raw.{identifier(table.name)} add column {added}")
+            connection.execute(f"alter table {table} add column {identifier(name)} {data_type}")
             continue
         (wanted,) = connection.execute(f"select typeof(cast(null as {data_type}))").fetchone()
         if wanted != found[name]:
             raise LoadingStopped(
-                f"raw.{table.name}.{name} has the type {found[name]}, and its staging twin now "
+                f"raw.{table_name}.{name} has the type {found[name]}, and its staging twin now "
                 f"says {wanted}; restore the type, or remove the warehouse and load again"
             )
 

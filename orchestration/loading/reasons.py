@@ -35,6 +35,7 @@ REFUSAL_REASONS: dict[str, str] = {
     "unterminated_quote": "A quoted value never ends, so record boundaries are unknown.",
     "parquet_invalid": "It cannot be read as Parquet.",
     "format_not_accepted": "Its physical format is none that its source takes.",
+    "too_many_rejections": "More of its records are rejected than `max_rejected_share` allows.",
     "out_of_memory": "It needs more memory than the limit allows; it is tried again.",
     "internal_error": "The loader met something unforeseen (see detail); it is tried again.",
 }

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from orchestration import dbt
-from orchestration.loading import create_raw_tables, load, load_source, open_warehouse
+from orchestration.loading import create_raw_tables, load, open_warehouse
 from orchestration.sources import read_raw_tables
 from tests.pipeline.test_bad_inputs import (
     BATTERY,
@@ -84,7 +84,7 @@ def battery_warehouse(tmp_path_factory: pytest.TempPathFactory) -> BuiltWarehous
         for source, battery, inbox, raw_table in deliveries:
             for number in range(len(battery.steps)):
                 battery.deliver(number, inbox)
-                load_source(connection, source, raw_table, settings.landing_dir)
+                battery.load(number, connection, source, raw_table, settings.landing_dir)
     run_dbt(settings, *dbt.BUILD)  # with every check: bad input must not keep good data back
     return BuiltWarehouse(settings)
 

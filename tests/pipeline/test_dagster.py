@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from orchestration import dagster_home, locking, operations
+from orchestration.assets.raw_events import build_raw_assets
 from orchestration.checks import build_checks
 from orchestration.definitions import build_definitions
 from orchestration.publishing import read_publication
@@ -163,6 +164,36 @@ def test_the_whole_job_loads_builds_checks_and_publishes(definitions, settings):
         if check.check_name == "published_marts_are_fresh"
     )
     assert check.passed
+
+
+def run_sources(settings: Settings, **config: object) -> dg.ExecuteInProcessResult:
+    """Materialise the assets of the sources alone, with the same config for each."""
+    assets = build_raw_assets(settings, operations.read_configuration(settings))
+    ops = {asset.op.name: {"config": config} for asset in assets}
+    return dg.materialize(assets, run_config={"ops": ops} if config else None)
+
+
+def test_a_file_over_the_limit_fails_a_check_and_stops_nothing(watched):
+    settings, folder = watched
+    (folder / "bad.jsonl").write_text("broken\n" * 30)
+    result = run_sources(settings)
+    assert result.success
+    (check,) = result.get_asset_check_evaluations()
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert "bad.jsonl: 30 of 30 records are rejected" in check.description
+    assert not check.blocking
+    (folder / "bad.jsonl").unlink()
+    (check,) = run_sources(settings).get_asset_check_evaluations()
+    assert check.passed
+
+
+def test_a_config_field_reads_a_source_again(watched):
+    settings, _ = watched
+    loaded = [
+        run_sources(settings, **config).asset_materializations_for_node("sources__s")[0].metadata
+        for config in ({}, {"again": True})
+    ]
+    assert [metadata["records_loaded"].value for metadata in loaded] == [0, 3]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -9,6 +10,7 @@ from click.testing import CliRunner, Result
 from orchestration import cli, dbt, locking, operations, progress, publishing, reporting
 from orchestration.loading import Progress
 from orchestration.settings import Settings
+from orchestration.status import Totals
 
 NO_SOURCES = "sources:\n  - {name: shop, kind: generic, path: exports}\n"
 
@@ -22,10 +24,10 @@ def invoke(settings: Settings, tmp_path, monkeypatch):
     monkeypatch.setenv("CLICKSTREAM_SOURCES", str(tmp_path / "sources.yml"))
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: str) -> Result:
+    def run(*arguments: str, **extra: Any) -> Result:
         before = os.umask(0o022)
         try:
-            return CliRunner().invoke(cli.main, arguments)
+            return CliRunner().invoke(cli.main, arguments, **extra)
         finally:
             os.umask(before)
 
@@ -67,12 +69,56 @@ def test_a_refused_file_is_named_with_its_reason_and_the_load_goes_on(invoke, tm
     assert "1 file, 1 record (" in result.output
 
 
+def test_a_file_over_the_limit_is_red_and_fails_the_load_after_all_else(invoke, tmp_path):
+    (tmp_path / "exports" / "a.jsonl").write_text("broken\n" * 30)
+    (tmp_path / "exports" / "b.jsonl").write_text('{"event_id": "1"}\n')
+    for still in ("", "still "):
+        result = invoke("load", color=True)
+        assert result.exit_code == 1
+        assert f"\x1b[31m    {still}refused: exports/a.jsonl: too_many_rejections: 30 of 30" in (
+            result.output
+        )
+        assert "Error: too many records are rejected of 1 file of shop, so nothing" in result.output
+    (tmp_path / "sources.yml").write_text(NO_SOURCES.replace("path", "max_rejected_share: 1, path"))
+    assert invoke("load").exit_code == 0
+
+
+def test_run_publishes_what_is_sound_and_then_fails_over_the_limit(invoke, tmp_path, monkeypatch):
+    (tmp_path / "exports" / "a.jsonl").write_text("broken\n" * 30)
+    done = []
+    built = dbt.DbtRun(0, 0.0, ())
+    copy = publishing.Publication(tmp_path / "x", None, "b", None, None, None, (), 0)
+    totals = Totals(0, 0, 0, 0, 0, 0, 0)
+    monkeypatch.setattr(operations, "build", lambda *_, **__: done.append("built") or built)
+    monkeypatch.setattr(publishing, "publish", lambda _: done.append("published") or copy)
+    monkeypatch.setattr(cli, "read_totals", lambda _: totals)
+    result = invoke("run")
+    assert (result.exit_code, done) == (1, ["built", "published"])
+    assert "Error: too many records are rejected of 1 file of shop" in result.output
+
+
+def test_load_and_status_name_the_files_that_other_options_read(invoke, tmp_path):
+    (tmp_path / "exports" / "a.jsonl").write_text('{"id": "1"}\n')
+    invoke("load")
+    mapped = NO_SOURCES.replace("path", "mapping: {event_id: id}, path")
+    (tmp_path / "sources.yml").write_text(mapped)
+    words = (
+        "1 file of shop was read with other mapping; to read anew: clickstream load --again shop"
+    )
+    assert f"    {words}\n" in invoke("load").output
+    assert f"\n{words}\n" in invoke("status").output
+    again = invoke("load", "--again", "shop")
+    assert "shop                 1 file, 1 record (" in again.output
+    assert words not in again.output + invoke("load").output + invoke("status").output
+
+
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "words"),
     [
         (["publish"], 1, "was never built; run: clickstream build"),
         (["load", "shoop"], 2, "no source is called shoop; expected any of shop"),
         (["load", "--quickly"], 2, "No such option"),
+        (["load", "--again"], 2, "--again needs the sources to read anew"),
         (["sing"], 2, "No such command"),
     ],
 )

@@ -80,6 +80,10 @@ class Shop:
     def load(self) -> LoadSummary:
         return load_source(self.connection, self.source, self.table, self.folder / "landing")
 
+    def load_again(self) -> LoadSummary:
+        landing = self.folder / "landing"
+        return load_source(self.connection, self.source, self.table, landing, again=True)
+
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         return self.connection.execute(sql).fetchall()
 

@@ -1,6 +1,7 @@
 """Readers, one per physical format, none for a vendor; and which of them reads a file."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from orchestration.loading.containers import is_parquet
@@ -38,7 +39,12 @@ def prepare_text(chunks: Iterator[bytes], name: str, delivery: Delivery) -> Text
     """Return the records of a text file in the format that its content, then its name, suggests."""
     head = next(chunks, b"")
     fmt = _text_format(head, name, delivery)
-    return _PREPARE[fmt.reader](_again(head, chunks), delivery, fmt)
+    return prepare_as(fmt, _again(head, chunks), delivery)
+
+
+def prepare_as(fmt: Format, chunks: Iterator[bytes], delivery: Delivery) -> TextLoad:
+    """Return the records of a text file in that format."""
+    return replace(_PREPARE[fmt.reader](chunks, delivery, fmt), format_name=fmt.name)
 
 
 def _again(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:

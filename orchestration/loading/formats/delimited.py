@@ -67,8 +67,16 @@ def prepare(chunks: Iterator[bytes], delivery: Delivery, fmt: Format) -> TextLoa
     if _has_header(fmt) and first.strip():
         _check_header(dialect, delivery)
         blocks = _without_first_line(blocks)
-    batches = _read_quoted(blocks, dialect) if dialect.is_quoting else _read_plain(blocks, dialect)
-    return TextLoad(batches, dialect.delimiter, partial(_insert, delivery, dialect))
+    # What tells the columns, or at least the delimiter, where the format does not.
+    is_telling = _has_header(fmt) or not fmt.options.get("delimiter")
+    read = _read_quoted if dialect.is_quoting else _read_plain
+    return TextLoad(
+        read(blocks, dialect),
+        dialect.delimiter,
+        partial(_insert, delivery, dialect),
+        read_alone=lambda record: read(read_blocks([record]), dialect),
+        preamble=f"{first}\n".encode() if is_telling else b"",
+    )
 
 
 # ---------------------------------------------------------------- header and dialect
@@ -349,7 +357,7 @@ def _insert(
     )
     rejections = list(part.rejections)
     if inserted < part.count:
-        text = f"concat_ws({literal(dialect.delimiter)}, {', '.join(names)})"
+        text = _line_of(names, dialect)
         left = connection.execute(
             f"select row_number, line_number, {text} from {relation} where not ({condition})"
         ).fetchall()
@@ -359,6 +367,21 @@ def _insert(
             for row, line, text in left
         ]
     return PartOutcome(part.count + len(part.rejections), inserted, rejections)
+
+
+def _line_of(names: Sequence[str], dialect: _Dialect) -> str:
+    """Return an expression of the record as a line that the reader would take apart alike."""
+    values = [f"coalesce({name}, '')" for name in names]
+    if dialect.is_quoting:
+        quote = dialect.quote
+        odd = literal("[" + "".join(f"\\{each}" for each in (quote, dialect.delimiter)) + "\r\n]")
+        doubled = f"{literal(quote)} || replace({{0}}, {literal(quote)}, {literal(2 * quote)})"
+        values = [
+            f"case when regexp_matches({each}, {odd}) "
+            f"then {doubled.format(each)} || {literal(quote)} else {each} end"
+            for each in values
+        ]
+    return f"concat_ws({literal(dialect.delimiter)}, {', '.join(values)})"
 
 
 def _other_fields(unused: Sequence[tuple[str, str]]) -> str:

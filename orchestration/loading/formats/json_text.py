@@ -43,13 +43,19 @@ def prepare(chunks: Iterator[bytes], delivery: Delivery, _format: Format) -> Tex
         origins = origins_of(delivery.raw_table, delivery.source)
         exploder = Exploder(delivery.source.records, used_keys(origins, in_parent=True))
         return TextLoad(records, _DELIMITER, partial(_insert_elements, plan, exploder))
+
+    def read_alone(record: bytes) -> Iterator[Batch]:
+        return _objects_only(read_batches(read_blocks([record])), plan.types)
+
     if delivery.raw_table.mapped:
-        return TextLoad(records, _DELIMITER, partial(json_rows.insert_lines, plan))
+        insert = partial(json_rows.insert_lines, plan)
+        return TextLoad(records, _DELIMITER, insert, read_alone=read_alone)
     return TextLoad(
-        (_without_brace(batch) for batch in records),
+        map(_without_brace, records),
         _DELIMITER,
         partial(json_rows.insert_numbered_objects, plan),
         prefix=json_rows.NUMBERS_IN_OBJECT,
+        read_alone=lambda record: map(_without_brace, read_alone(record)),
     )
 
 

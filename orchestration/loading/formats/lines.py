@@ -26,7 +26,10 @@ def recognises(head: bytes, fmt: Format) -> bool:
 def prepare(chunks: Iterator[bytes], delivery: Delivery, fmt: Format) -> TextLoad:
     """Return the lines as records, and how to insert them."""
     batches = read_batches(read_blocks(chunks))
-    return TextLoad(batches, "\x01", partial(_insert, delivery, fmt.options["pattern"]))
+    insert = partial(_insert, delivery, fmt.options["pattern"])
+    return TextLoad(
+        batches, "\x01", insert, read_alone=lambda line: read_batches(read_blocks([line]))
+    )
 
 
 def _insert(
