@@ -25,3 +25,10 @@
 {% macro source_kinds_with_items() %}
     {{ return(['ga4', 'generic', 'segment', 'snowplow']) }}
 {% endmacro %}
+
+{#- The kinds that deliver the properties of events: stg_<kind>__event_properties. #}
+{% macro source_kinds_with_properties() %}
+    {{ return([
+        'access_log', 'amplitude', 'ga4', 'generic', 'mixpanel', 'posthog', 'segment', 'snowplow',
+    ]) }}
+{% endmacro %}

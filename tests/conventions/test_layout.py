@@ -74,6 +74,7 @@ def test_every_model_after_staging_has_a_tested_key(manifest: dict, models: dict
     passed_through = {  # one row per row of the model before, whose key is tested
         "int_events_unioned",
         "int_event_items_unioned",
+        "int_event_properties_unioned",
         "int_page_views_identified",
         "int_sessions_channeled",
     }
@@ -163,6 +164,8 @@ def test_the_list_of_kinds_is_the_list_of_twins() -> None:
     assert sorted(twins) == macro_list("source_kinds")
     items = {path.parent.name for path in MODELS.glob("staging/*/stg_*__event_items.yml")}
     assert sorted(items) == macro_list("source_kinds_with_items")
+    properties = {path.parent.name for path in MODELS.glob("staging/*/stg_*__event_properties.yml")}
+    assert sorted(properties) == macro_list("source_kinds_with_properties")
 
 
 def test_no_vendor_is_named_in_python() -> None:

@@ -28,6 +28,7 @@ KEYS = {
 PATTERN_COLUMNS = {
     REFERENCE / "bot_user_agents.csv": ["pattern"],
     DEFINITIONS / "channel_rules.csv": ["source_pattern", "medium_pattern", "campaign_pattern"],
+    DEFINITIONS / "planned_properties.csv": ["value_pattern"],
 }
 
 GA4_CHANNELS_IN_ORDER = [

@@ -177,3 +177,52 @@
         chr(31)
     )
 {%- endmacro %}
+
+{% macro duckdb__json_type_name(json) -%}
+    case json_type({{ json }})
+        when 'VARCHAR' then 'text'
+        when 'UBIGINT' then 'integer'
+        when 'BIGINT' then 'integer'
+        when 'HUGEINT' then 'integer'
+        when 'UHUGEINT' then 'integer'
+        when 'DOUBLE' then 'number'
+        when 'BOOLEAN' then 'boolean'
+        when 'ARRAY' then 'list'
+        when 'OBJECT' then 'object'
+        when 'NULL' then 'null'
+    end
+{%- endmacro %}
+
+{% macro duckdb__json_member_names(json) -%}
+    json_keys({{ json }})
+{%- endmacro %}
+
+{% macro duckdb__json_first_member(json, names) -%}
+    list_filter(
+        list_transform(
+            {{ names }},
+            lambda name: json_extract(
+                {{ json }}, '/' || replace(replace(name, '~', '~0'), '/', '~1')
+            )
+        ),
+        lambda value: json_type(value) != 'NULL'
+    )[1]
+{%- endmacro %}
+
+{% macro duckdb__json_merged(json, other_json) -%}
+    json_merge_patch(
+        coalesce(cast({{ json }} as json), '{}'), coalesce(cast({{ other_json }} as json), '{}')
+    )
+{%- endmacro %}
+
+{% macro duckdb__json_list(values) -%}
+    json_array({{ values | join(', ') }})
+{%- endmacro %}
+
+{% macro duckdb__edit_distance(text, other_text) -%}
+    damerau_levenshtein({{ text }}, {{ other_text }})
+{%- endmacro %}
+
+{% macro duckdb__replace_matches(text, pattern, replacement) -%}
+    regexp_replace({{ text }}, {{ pattern }}, {{ replacement }}, 'g')
+{%- endmacro %}

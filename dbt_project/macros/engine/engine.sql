@@ -99,3 +99,31 @@
 {% macro text_of_keyed_list(keyed_list) -%}
     {{ return(adapter.dispatch('text_of_keyed_list', 'clickstream')(keyed_list)) }}
 {%- endmacro %}
+
+{% macro json_type_name(json) -%}
+    {{ return(adapter.dispatch('json_type_name', 'clickstream')(json)) }}
+{%- endmacro %}
+
+{% macro json_member_names(json) -%}
+    {{ return(adapter.dispatch('json_member_names', 'clickstream')(json)) }}
+{%- endmacro %}
+
+{% macro json_first_member(json, names) -%}
+    {{ return(adapter.dispatch('json_first_member', 'clickstream')(json, names)) }}
+{%- endmacro %}
+
+{% macro json_merged(json, other_json) -%}
+    {{ return(adapter.dispatch('json_merged', 'clickstream')(json, other_json)) }}
+{%- endmacro %}
+
+{% macro json_list(values) -%}
+    {{ return(adapter.dispatch('json_list', 'clickstream')(values)) }}
+{%- endmacro %}
+
+{% macro edit_distance(text, other_text) -%}
+    {{ return(adapter.dispatch('edit_distance', 'clickstream')(text, other_text)) }}
+{%- endmacro %}
+
+{% macro replace_matches(text, pattern, replacement) -%}
+    {{ return(adapter.dispatch('replace_matches', 'clickstream')(text, pattern, replacement)) }}
+{%- endmacro %}

@@ -1,0 +1,9 @@
+{% for kind in source_kinds_with_properties() %}
+select
+    file_id,
+    row_number,
+    event_properties,
+    untyped_properties
+from {{ ref('stg_' ~ kind ~ '__event_properties') }}
+{% if not loop.last %}union all{% endif %}
+{% endfor %}

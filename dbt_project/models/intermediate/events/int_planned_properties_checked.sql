@@ -1,0 +1,168 @@
+with
+
+-- what can be violated
+rules as (
+
+    select * from {{ ref('int_planned_properties_resolved') }}
+    where data_type != 'any' or requirement = 'required' or value_pattern != '*'
+
+),
+
+accepted_events as (
+
+    select
+        event_id,
+        source_name,
+        event_date,
+        event_name,
+        file_id,
+        row_number
+    from {{ ref('int_events_accepted') }}
+
+),
+
+event_properties as (
+
+    select * from {{ ref('int_event_properties_unioned') }}
+
+),
+
+looked_up as (
+
+    select
+        accepted_events.event_id,
+        accepted_events.source_name,
+        accepted_events.event_date,
+        accepted_events.event_name,
+        rules.property_name,
+        rules.data_type,
+        rules.requirement,
+        rules.value_pattern,
+        {{ json_first_member('event_properties.event_properties', 'rules.spellings') }}
+            as typed_value,
+        {{ json_first_member('event_properties.untyped_properties', 'rules.spellings') }}
+            as untyped_value
+    from accepted_events
+    inner join event_properties
+        on
+            accepted_events.file_id = event_properties.file_id
+            and accepted_events.row_number = event_properties.row_number
+    inner join rules
+        on
+            accepted_events.source_name = rules.source_name
+            and accepted_events.event_name = rules.event_name
+
+),
+
+sent as (
+
+    select
+        *,
+        {{ json_text('coalesce(typed_value, untyped_value)', '$') }} as sent_value,
+        case
+            when typed_value is not null then {{ json_type_name('typed_value') }}
+            -- a text without a type of its own is whatever it can be read as
+            when {{ json_type_name('untyped_value') }} = 'text' then 'untyped'
+            else {{ json_type_name('untyped_value') }}
+        end as sent_type
+    from looked_up
+
+),
+
+judged as (
+
+    select
+        *,
+        case
+            -- what is blank says nothing, and neither does a list of nothing
+            when
+                sent_value is null
+                or trim(sent_value) = ''
+                or (sent_type = 'list' and sent_value = '[]')
+                then case when requirement = 'required' then 'missing_property' end
+            when
+                case
+                    when data_type = 'any' then false
+                    when data_type = 'text' then sent_type not in ('text', 'untyped')
+                    when data_type = 'number' and sent_type = 'untyped'
+                        then not {{ matches(
+                            'trim(sent_value)',
+                            "'^[-+]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][-+]?[0-9]+)?$'"
+                        ) }}
+                    when data_type = 'number' then sent_type not in ('number', 'integer')
+                    when data_type = 'integer'
+                        then
+                            sent_type not in ('number', 'integer', 'untyped')
+                            or not {{ matches('trim(sent_value)', "'^[-+]?[0-9]+([.]0*)?$'") }}
+                    when data_type = 'boolean' and sent_type = 'untyped'
+                        then lower(trim(sent_value)) not in ('true', 'false')
+                    when sent_type = 'untyped'
+                        then not {{ is_json('sent_value') }} or left(trim(sent_value), 1)
+                            != case when data_type = 'list' then '[' else '{' end
+                    else sent_type != data_type
+                end
+                then 'wrong_type'
+            when value_pattern = '*' then null
+            when not {{ matches('sent_value', 'value_pattern') }} then 'unexpected_value'
+        end as violation
+    from sent
+
+),
+
+counted as (
+
+    select
+        source_name,
+        event_date,
+        event_name,
+        property_name,
+        violation,
+        count(*) as records_affected,
+        min(event_id) as example_event_id,
+        min_by(sent_type, event_id) as example_type,
+        min_by(sent_value, event_id) as example_value
+    from judged
+    group by source_name, event_date, event_name, property_name, violation
+
+),
+
+with_records_seen as (
+
+    select
+        *,
+        cast(sum(records_affected) over (
+            partition by source_name, event_date, event_name, property_name
+        ) as bigint) as records_seen
+    from counted
+
+)
+
+select
+    with_records_seen.source_name,
+    with_records_seen.event_date,
+    with_records_seen.event_name,
+    with_records_seen.property_name,
+    with_records_seen.violation,
+    rules.data_type,
+    rules.value_pattern,
+    rules.source_property_names,
+    rules.owner,
+    with_records_seen.records_affected,
+    with_records_seen.records_seen,
+    with_records_seen.example_event_id,
+    case
+        when with_records_seen.violation = 'missing_property' then null
+        when with_records_seen.example_type = 'untyped' then 'text'
+        else with_records_seen.example_type
+    end as example_type,
+    case
+        when with_records_seen.violation != 'missing_property'
+            then left(with_records_seen.example_value, 200)
+    end as example_value
+from with_records_seen
+inner join rules
+    on
+        with_records_seen.source_name = rules.source_name
+        and with_records_seen.event_name = rules.event_name
+        and with_records_seen.property_name = rules.property_name
+where with_records_seen.violation is not null

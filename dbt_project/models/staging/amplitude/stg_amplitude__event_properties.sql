@@ -1,0 +1,44 @@
+with
+
+source as (
+
+    select
+        *,
+        {{ json_struct('event_properties', {
+            '$productId': 'VARCHAR', 'product_id': 'VARCHAR'
+        }) }} as property
+    from {{ source('raw', 'amplitude_events') }}
+
+),
+
+with_item as (
+
+    select
+        *,
+        coalesce(
+            {{ not_blank('property."$productId"') }},
+            {{ not_blank('property.product_id') }}
+        ) as product_id
+    from source
+
+),
+
+renamed as (
+
+    select
+        ---------- ids
+        _file_id as file_id,
+        _row_number as row_number,
+
+        ---------- strings
+        event_properties,
+        -- an event about one product is its item
+        case
+            when product_id is not null
+                then {{ json_from({'items': json_list(['product_id'])}) }}
+        end as untyped_properties
+    from with_item
+
+)
+
+select * from renamed
