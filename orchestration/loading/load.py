@@ -6,25 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 import duckdb
 
-from orchestration.loading import formats, ledger
-from orchestration.loading.containers import read_content
+from orchestration.loading import ledger
 from orchestration.loading.finding import FoundFile, find_files
-from orchestration.loading.formats import parquet
 from orchestration.loading.formats.common import NeedsCare
-from orchestration.loading.inserting import Delivery, insert_rejections
+from orchestration.loading.inserting import Delivery
 from orchestration.loading.landing import LandedFile, StillChanging, land, sweep
 from orchestration.loading.options import options_of
-from orchestration.loading.parts import one_ahead, write_parts
+from orchestration.loading.reading import Reading, read_file
 from orchestration.loading.reasons import FileRefused
 from orchestration.loading.recognising import table_of
-from orchestration.loading.warehouse import LoadingStopped, is_full_disk
+from orchestration.loading.transaction import in_transaction
 from orchestration.sources import RawTable, Source
-
-Result = TypeVar("Result")
 
 MIN_REJECTED = 20
 """So many records of a file may always be rejected, whatever share of it they are."""
@@ -183,7 +178,7 @@ class _File:
         except FileRefused as refusal:
             row = self._refused(landed, refusal, began)
             if not self._stands(landed) and not self._is_told(row):
-                self._in_transaction(lambda: self._write(self.raw_table, row))
+                in_transaction(self.connection, lambda: self._write(self.raw_table, row))
         finally:
             if landed is not None:
                 landed.path.unlink(missing_ok=True)
@@ -255,94 +250,41 @@ class _File:
             return row
 
         try:
-            row = self._in_transaction(deliver)
+            row = in_transaction(self.connection, deliver)
         except NeedsCare:
-            row = self._in_transaction(lambda: deliver(carefully=True))
+            row = in_transaction(self.connection, lambda: deliver(carefully=True))
         if self.read_again is not None:
             self.read_again.add(file_id)
         return row
 
     def _insert(self, landed: LandedFile, delivery: Delivery) -> ledger.LedgerRow:
-        preamble = None
-        name = self.found.path.name
-        fmt = formats.parquet_format(landed.path, name, delivery)
-        if fmt is not None:
-            format_name = fmt.name
-            outcome = parquet.insert(self.connection, delivery, landed.path)
-            read, inserted = outcome.read, outcome.inserted
-            rejected = insert_rejections(self.connection, delivery, outcome.rejections)
-        else:
-            read = inserted = rejected = 0
-            text = formats.prepare_text(read_content(landed.path, name), name, delivery)
-            format_name = text.format_name
-            preamble = None if text.read_alone is None else text.preamble
-            parts = write_parts(
-                text.batches, self.landing_dir, delimiter=text.delimiter, prefix=text.prefix
-            )
-            for part in one_ahead(parts):
-                outcome = text.insert(self.connection, part)
-                read += outcome.read
-                inserted += outcome.inserted
-                rejected += insert_rejections(self.connection, delivery, outcome.rejections)
-                self.report(read)
-        if read != inserted + rejected:
-            raise FileRefused(
-                "internal_error",
-                f"{read} records read, {inserted} loaded and {rejected} rejected do not add up",
-            )
-        if rejected > max(MIN_REJECTED - 1, self.source.max_rejected_share * read):
-            raise FileRefused(
-                "too_many_rejections", self._too_many(delivery.file_id, rejected, read)
-            )
+        found = read_file(self.connection, landed.path, self.found.path.name, delivery, self.report)
+        if found.rejected > max(MIN_REJECTED - 1, self.source.max_rejected_share * found.read):
+            raise FileRefused("too_many_rejections", self._too_many(delivery.file_id, found))
         return ledger.LedgerRow(
             delivery.file_id,
             landed.sha256,
             "loaded",
-            records_read=read,
-            records_loaded=inserted,
-            records_rejected=rejected,
-            format=format_name,
-            preamble=preamble,
-            options=options_of(self.source, delivery.raw_table, format_name),
+            records_read=found.read,
+            records_loaded=found.inserted,
+            records_rejected=found.rejected,
+            format=found.format_name,
+            preamble=found.preamble,
+            options=options_of(self.source, delivery.raw_table, found.format_name),
         )
 
-    def _too_many(self, file_id: str, rejected: int, read: int) -> str:
+    def _too_many(self, file_id: str, found: Reading) -> str:
         counts = ", ".join(
             f"{count:,} {reason}"
             for reason, count in ledger.count_rejections(self.connection, file_id)
         )
         row_number, reason, detail = ledger.first_rejection(self.connection, file_id)
         return (
-            f"{rejected:,} of {read:,} records are rejected ({rejected / read:.1%}; "
+            f"{found.rejected:,} of {found.read:,} records are rejected "
+            f"({found.rejected / found.read:.1%}; "
             f"max_rejected_share allows {self.source.max_rejected_share:.1%}): {counts}; "
             f"the first is record {row_number:,}, {reason}: {detail}"
         )
-
-    def _in_transaction(self, deed: Callable[[], Result]) -> Result:
-        try:
-            self.connection.execute("begin")
-            result = deed()
-            self.connection.execute("commit")
-        except BaseException as error:
-            self._roll_back(error)
-            if isinstance(error, FileRefused | LoadingStopped | NeedsCare) or not isinstance(
-                error, Exception
-            ):
-                raise
-            raise _refusal_of(error) from error
-        return result
-
-    def _roll_back(self, error: BaseException) -> None:
-        """Undo the transaction; stop the load where the warehouse itself is what failed."""
-        try:
-            self.connection.execute("rollback")
-            self.connection.execute("select 1").fetchall()
-        except duckdb.Error as failure:
-            # A transaction that was never begun, or is already undone, leaves nothing to undo.
-            if not isinstance(failure, duckdb.TransactionException):
-                raise LoadingStopped(_stopped(error)) from error
-        if isinstance(error, duckdb.FatalException) or is_full_disk(error):
-            raise LoadingStopped(_stopped(error)) from error
 
     def _refused(
         self, landed: LandedFile | None, refusal: FileRefused, began: float
@@ -382,19 +324,3 @@ class _File:
 
 def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
-
-
-def _refusal_of(error: Exception) -> FileRefused:
-    reason = (
-        "out_of_memory"
-        if isinstance(error, duckdb.OutOfMemoryException | MemoryError)
-        else "internal_error"
-    )
-    return FileRefused(reason, f"{type(error).__name__}: {str(error)[:1000]}")
-
-
-def _stopped(error: BaseException) -> str:
-    return (
-        "the warehouse cannot go on after this error; what was loaded before is safe, and loading "
-        f"again continues with this file: {type(error).__name__}: {error}"
-    )
