@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import duckdb
@@ -21,6 +22,7 @@ from orchestration.loading import (
     load,
     load_source,
     open_warehouse,
+    reading,
 )
 from orchestration.loading.finding import describe
 from orchestration.loading.formats import json_rows
@@ -210,9 +212,9 @@ def test_a_file_still_being_written_is_left_alone(shop: Callable[..., Shop]) -> 
 # ---------------------------------------------------------------- whole or not at all
 
 
-@pytest.mark.parametrize("name", ["insert_rejections", "sweep"])
+@pytest.mark.parametrize(("module", "name"), [(reading, "insert_rejections"), (load, "sweep")])
 def test_a_load_that_dies_leaves_no_trace_of_its_file(
-    shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch, name: str
+    shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str
 ) -> None:
     here = shop()
     here.put("a.jsonl", '{"id": "1"}\nbroken\n')
@@ -221,7 +223,7 @@ def test_a_load_that_dies_leaves_no_trace_of_its_file(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(load, name, die)
+        patch.setattr(module, name, die)
         with pytest.raises(KeyboardInterrupt):
             here.load()
     assert (here.rows(), here.rejected(), here.statuses()) == ([], [], [])
@@ -268,7 +270,7 @@ def test_a_broken_warehouse_stops_the_load(
     def no_space(*_: Any) -> None:
         raise duckdb.IOException("Could not write file: No space left on device")
 
-    monkeypatch.setattr(load, "insert_rejections", no_space)
+    monkeypatch.setattr(reading, "insert_rejections", no_space)
     with pytest.raises(LoadingStopped, match="No space left"):
         here.load()
     assert here.statuses() == []
@@ -510,7 +512,7 @@ def test_elements_are_numbered_through_all_work_files(
     shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = shop(MAPPED, records="hits", mapping={"id": "n"})
-    monkeypatch.setattr(load, "write_parts", partial(write_parts, part_bytes=1))
+    monkeypatch.setattr(reading, "write_parts", partial(write_parts, part_bytes=1))
     lines = [
         json.dumps({"pad": "x" * 900, "hits": [{"n": 2 * n + 1}, {"n": 2 * n + 2}]})
         for n in range(12_000)
