@@ -1,25 +1,30 @@
-"""What a landed file is, by its first bytes, and its content as verified chunks of bytes."""
+"""What a landed file is, by its first bytes, and what it holds: unpacked, verified, in chunks."""
 
 import re
-import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 from orchestration.loading import zipped
-from orchestration.loading.reasons import FileRefused
+from orchestration.loading.compression import (
+    MAX_RATIO,
+    compression_of,
+    split_suffix,
+    unpack,
+)
+from orchestration.loading.landing import stop_on_full_disk
+from orchestration.loading.reasons import FileRefused, naming
 
-MAX_DECOMPRESSION_RATIO = 200
+PARQUET_MAGIC = b"PAR1"
 
-_READ_BYTES = 256 << 10
 _CHUNK_BYTES = 4 << 20
-_GZIP_MAGIC = b"\x1f\x8b"
-_PARQUET_MAGIC = b"PAR1"
+_HEAD_BYTES = 1024
 _UTF8_BOM = b"\xef\xbb\xbf"
 _ARCHIVES = {
     b"PK\x03\x04": "zip",
     b"PK\x05\x06": "zip",
-    b"\x28\xb5\x2f\xfd": "zstd",
     b"BZh": "bzip2",
     b"\xfd7zXZ\x00": "xz",
     b"\x04\x22\x4d\x18": "lz4",
@@ -32,92 +37,86 @@ _OTHER_ENCODINGS = {
 _HTML = re.compile(rb"\s*(<!doctype\s+html|<html|<head|<body)\b", re.IGNORECASE)
 
 
-def is_parquet(path: Path) -> bool:
-    """Tell whether the file begins as Parquet does."""
-    with open(path, "rb") as file:
-        return file.read(4) == _PARQUET_MAGIC
+@dataclass(frozen=True)
+class Content:
+    """What a file, or one member of a zip, holds.
+
+    `name` is in lower case, without the suffix of a compression; `member` is the name in the zip;
+    `path` is where the content lies unpacked, where it does.
+    """
+
+    name: str
+    head: bytes
+    chunks: Iterator[bytes]
+    member: str | None = None
+    path: Path | None = None
 
 
-def read_content(path: Path, name: str) -> Iterator[bytes]:
-    """Yield the text content in chunks, unpacked and without BOM; refuse what is no text."""
-    with open(path, "rb") as file:
-        head = file.read(16)
-        if not head and name.lower().endswith(".gz"):
-            raise FileRefused("gzip_truncated", "the file is empty; gzip of nothing has 20 bytes")
-        file.seek(0)
-        if head.startswith(zipped.MAGICS):
-            yield from zipped.read_members(file, _text_of, MAX_DECOMPRESSION_RATIO)
+def read_contents(path: Path, name: str) -> Iterator[Content]:
+    """Yield what the file holds: one content, or one for each member of a zip, by their names.
+
+    Read each one to its end before asking for the next.
+    """
+    with open(path, "rb", buffering=256 << 10) as file:
+        if file.peek(4).startswith(zipped.MAGICS):
+            yield from _members(file, path.stat().st_size)
         else:
-            yield from _text_of(file)
+            yield _content(file, name, path=path)
 
 
-def _text_of(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the text of a file, or of a member of a zip, that is plain or gzip."""
-    if file.peek(2).startswith(_GZIP_MAGIC):
-        yield from _text(_unpacked(file), is_unpacked=True)
-    else:
-        yield from _text(iter(lambda: file.read(_CHUNK_BYTES), b""), is_unpacked=False)
-
-
-def _text(chunks: Iterator[bytes], *, is_unpacked: bool) -> Iterator[bytes]:
-    head = next(chunks, b"")
-    while len(head) < 1024 and (more := next(chunks, b"")):
-        head += more
-    if is_unpacked and head.startswith(_GZIP_MAGIC):
-        raise FileRefused("double_compressed", "its content is gzip again")
-    for magic, archive in _ARCHIVES.items():
-        if head.startswith(magic):
-            raise FileRefused("unsupported_container", f"its first bytes are those of {archive}")
+def text_of(content: Content) -> Iterator[bytes]:
+    """Yield the content as text without byte order mark; refuse what is no text."""
     for magic, encoding in _OTHER_ENCODINGS.items():
-        if head.startswith(magic):
+        if content.head.startswith(magic):
             raise FileRefused("unsupported_encoding", f"its byte order mark says {encoding}")
-    if head.startswith(_PARQUET_MAGIC):
-        raise FileRefused("unsupported_container", "it is Parquet inside gzip; unpack it")
-    if _HTML.match(head):
-        raise FileRefused("html_page", f"it begins with {head[:80]!r}")
-    yield head.removeprefix(_UTF8_BOM)
-    yield from chunks
+    if _HTML.match(content.head):
+        raise FileRefused("html_page", f"it begins with {content.head[:80]!r}")
+    yield next(content.chunks, b"").removeprefix(_UTF8_BOM)
+    yield from content.chunks
 
 
-def _unpacked(file: BinaryIO) -> Iterator[bytes]:
-    """Yield what the gzip members hold; zlib verifies checksum and length at each one's end."""
-    member = zlib.decompressobj(wbits=31)
-    made_bytes = 0
-    packed = file.read(_READ_BYTES)
-    while True:
-        try:
-            chunk = member.decompress(packed, _CHUNK_BYTES)
-        except zlib.error as error:
-            raise FileRefused("gzip_corrupt", str(error)) from error
-        made_bytes += len(chunk)
-        read_bytes = file.tell() - len(member.unconsumed_tail)
-        if made_bytes > MAX_DECOMPRESSION_RATIO * max(read_bytes, 4096):
-            raise FileRefused(
-                "decompression_limit",
-                f"its first {read_bytes:,} bytes unpack to {made_bytes:,}; "
-                f"expected at most {MAX_DECOMPRESSION_RATIO} times as many",
-            )
-        if chunk:
-            yield chunk
-        if member.eof:
-            following = _after_padding(member.unused_data, file)
-            if not following:
-                return
-            if not following.startswith(_GZIP_MAGIC):
-                raise FileRefused(
-                    "gzip_trailing_garbage", f"{following[:16]!r} follows the last gzip member"
-                )
-            member = zlib.decompressobj(wbits=31)
-            packed = following
-        elif not packed and not chunk:
-            raise FileRefused("gzip_truncated", f"it breaks off after {made_bytes:,} bytes")
-        else:
-            packed = member.unconsumed_tail or file.read(_READ_BYTES)
+def write_unpacked(content: Content, folder: Path) -> Path:
+    """Return the path of a file that holds just the content."""
+    if content.path is not None:
+        return content.path
+    path = folder / "unpacked.work"
+    written = 0
+    with open(path, "wb") as file:
+        for chunk in content.chunks:
+            written += len(chunk)
+            with stop_on_full_disk(folder, written):
+                file.write(chunk)
+                file.flush()
+    return path
 
 
-def _after_padding(unused: bytes, file: BinaryIO) -> bytes:
-    """Return what follows a member and its padding of zeros, with a magic number in one piece."""
-    following = unused.lstrip(b"\0")
-    while len(following) < 2 and (more := file.read(_READ_BYTES)):
-        following = (following + more).lstrip(b"\0")
-    return following
+def _content(
+    file: BinaryIO, name: str, *, member: str | None = None, path: Path | None = None
+) -> Content:
+    bare_name, claimed = split_suffix(name)
+    magic = file.peek(4)[:4]
+    if not magic and claimed is not None:
+        detail = f"the file is empty; {claimed.name} of nothing is not"
+        raise FileRefused(f"{claimed.name}_truncated", detail)
+    compression = compression_of(magic)
+    if compression is not None:
+        path, chunks = None, unpack(file, compression)
+    else:
+        chunks = iter(lambda: file.read(_CHUNK_BYTES), b"")
+    head = next(chunks, b"")
+    while len(head) < _HEAD_BYTES and (more := next(chunks, b"")):
+        head += more
+    if compression is not None and (again := compression_of(head)):
+        raise FileRefused("double_compressed", f"unpacked, it is {again.name} again")
+    for archive_magic, archive in _ARCHIVES.items():
+        if head.startswith(archive_magic):
+            raise FileRefused("unsupported_container", f"its first bytes are those of {archive}")
+    return Content(bare_name, head[:_HEAD_BYTES], chain([head], chunks), member, path)
+
+
+def _members(file: BinaryIO, size: int) -> Iterator[Content]:
+    allowance = zipped.Allowance(MAX_RATIO * max(size, 4096), size)
+    for member, unpacked in zipped.read_members(file):
+        with naming(member):
+            content = _content(unpacked, member, member=member)
+        yield Content(content.name, content.head, allowance.of(content.chunks), member)

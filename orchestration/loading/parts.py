@@ -22,7 +22,10 @@ _SLOTS = 3
 
 @dataclass(frozen=True)
 class Part:
-    """One work file: its records, each led by row and line number, and what was rejected."""
+    """One work file: its records, each led by row and line number, and what was rejected.
+
+    `rows_before` is how many records the work files before it held.
+    """
 
     path: Path
     delimiter: str
@@ -31,6 +34,7 @@ class Part:
     is_quoted: bool = False
     rejections: tuple[Rejection, ...] = ()
     unterminated_row: int | None = None
+    rows_before: int = 0
 
 
 def write_parts(

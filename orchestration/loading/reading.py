@@ -1,24 +1,34 @@
-"""How the records of a landed file reach raw table and quarantine, whatever its format."""
+"""How the records of a landed file reach raw table and quarantine, whatever its format.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+Each member of a zip is read in its own right, with its own format and header; row numbers run on from one to the next. Those of one
+layout share work files, since an export may consist of thousands of small ones.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain, groupby
 from pathlib import Path
 
 import duckdb
 
 from orchestration.loading import formats
-from orchestration.loading.containers import read_content
-from orchestration.loading.formats import parquet
+from orchestration.loading.containers import read_contents
+from orchestration.loading.formats.common import PartOutcome, TableLoad, TextLoad
 from orchestration.loading.inserting import Delivery, insert_rejections
 from orchestration.loading.parts import one_ahead, write_parts
-from orchestration.loading.reasons import FileRefused
+from orchestration.loading.reasons import FileRefused, naming
+from orchestration.loading.text import Batch, Rejection, shifted
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a file was read as: counts, format, and what a record of it needs to be read alone."""
+    """What a file was read as: counts, format, and what a record of it needs to be read alone.
 
-    format_name: str
+    Format and preamble are None where the members of a zip differ in them.
+    """
+
+    format_name: str | None
     preamble: bytes | None
     read: int
     inserted: int
@@ -33,30 +43,112 @@ def read_file(
     report: Callable[[int], None] = lambda _: None,
 ) -> Reading:
     """Insert every record of the file called `name`, or its rejection; call in a transaction."""
-    preamble = None
-    fmt = formats.parquet_format(path, name, delivery)
-    if fmt is not None:
-        format_name = fmt.name
-        outcome = parquet.insert(connection, delivery, path)
-        read, inserted = outcome.read, outcome.inserted
-        rejected = insert_rejections(connection, delivery, outcome.rejections)
-    else:
-        read = inserted = rejected = 0
-        text = formats.prepare_text(read_content(path, name), name, delivery)
-        format_name = text.format_name
-        preamble = None if text.read_alone is None else text.preamble
-        parts = write_parts(
-            text.batches, delivery.work_dir, delimiter=text.delimiter, prefix=text.prefix
-        )
-        for part in one_ahead(parts):
-            outcome = text.insert(connection, part)
+    read = inserted = rejected = 0
+    ways = _Ways()
+    loads = _prepared(delivery, path, name, ways)
+    for _, alike in groupby(loads, key=lambda each: each.load.layout):
+        members = _Members()
+        for outcome in _insert_alike(connection, delivery, alike, members, read):
             read += outcome.read
             inserted += outcome.inserted
-            rejected += insert_rejections(connection, delivery, outcome.rejections)
+            located = map(members.located, outcome.rejections)
+            rejected += insert_rejections(connection, delivery, located)
             report(read)
     if read != inserted + rejected:
         raise FileRefused(
             "internal_error",
             f"{read} records read, {inserted} loaded and {rejected} rejected do not add up",
         )
-    return Reading(format_name, preamble, read, inserted, rejected)
+    return Reading(ways.format_name, ways.preamble, read, inserted, rejected)
+
+
+@dataclass
+class _Ways:
+    """How the members of a file are read, each by the name of a format and its preamble."""
+
+    found: set[tuple[str, bytes | None]] = field(default_factory=set)
+
+    def add(self, load: TextLoad | TableLoad) -> None:
+        is_readable_alone = isinstance(load, TextLoad) and load.read_alone is not None
+        self.found.add((load.format_name, load.preamble if is_readable_alone else None))
+
+    @property
+    def format_name(self) -> str | None:
+        names = {name for name, _ in self.found}
+        return names.pop() if len(names) == 1 else None
+
+    @property
+    def preamble(self) -> bytes | None:
+        return next(iter(self.found))[1] if len(self.found) == 1 else None
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What one member holds, ready to be inserted; `member` is None where there is no zip."""
+
+    member: str | None
+    load: TextLoad | TableLoad
+
+
+@dataclass
+class _Members:
+    """Which members share work files, and after how many rows of the file each one begins."""
+
+    names: list[str | None] = field(default_factory=list)
+    rows_before: list[int] = field(default_factory=list)
+
+    def begin(self, member: str | None, rows_before: int) -> None:
+        self.names.append(member)
+        self.rows_before.append(rows_before)
+
+    def located(self, rejection: Rejection) -> Rejection:
+        """Return the rejection with the member in which its record stands."""
+        member = self.names[bisect_right(self.rows_before, rejection.row_number - 1) - 1]
+        if member is None:
+            return rejection
+        return replace(rejection, detail=f"in its member {member!r}: {rejection.detail}")
+
+
+def _prepared(delivery: Delivery, path: Path, name: str, reading: Reading) -> Iterator[_Prepared]:
+    for content in read_contents(path, name):
+        with naming(content.member):
+            load = formats.prepare(content, delivery)
+        ways.add(load)
+        yield _Prepared(content.member, load)
+
+
+def _insert_alike(
+    connection: duckdb.DuckDBPyConnection,
+    delivery: Delivery,
+    alike: Iterator[_Prepared],
+    members: _Members,
+    read: int,
+) -> Iterator[PartOutcome]:
+    """Insert members of one layout, before which the file held so many records."""
+    first = next(alike)
+    if isinstance(first.load, TableLoad):
+        members.begin(first.member, read)
+        with naming(first.member):
+            yield first.load.insert(connection, read)
+        return
+    parts = write_parts(
+        _renumbered(chain([first], alike), members, read),
+        delivery.work_dir,
+        delimiter=first.load.delimiter,
+        prefix=first.load.prefix,
+    )
+    for part in one_ahead(parts):
+        outcome = first.load.insert(connection, replace(part, rows_before=read))
+        read += outcome.read
+        yield outcome
+
+
+def _renumbered(prepared: Iterable[_Prepared], members: _Members, rows: int) -> Iterator[Batch]:
+    """Yield the records of the members with numbers that run on."""
+    for each in prepared:
+        members.begin(each.member, rows)
+        before = rows
+        with naming(each.member):
+            for batch in each.load.batches:
+                rows += batch.count + len(batch.rejections)
+                yield shifted(batch, before)

@@ -1,4 +1,7 @@
-"""Why a record or a file was not loaded: the closed lists of reasons. Imports nothing."""
+"""Why a record or a file was not loaded: the closed lists of reasons. Pure."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 REJECTION_REASONS: dict[str, str] = {
     "invalid_utf8": "The bytes of the record are not valid UTF-8; they are kept as base64.",
@@ -20,15 +23,19 @@ REFUSAL_REASONS: dict[str, str] = {
     "not_regular_file": "It is a link, a pipe, a socket or a device; only regular files are read.",
     "unreadable": "The operating system refuses to read it; it is tried again at every load.",
     "unsupported_encoding": "It is UTF-16 or UTF-32; convert it to UTF-8.",
-    "unsupported_container": "It is, or its zip holds, an archive that is not unpacked; repack it.",
+    "unsupported_container": "It is, or holds, an archive that is not unpacked; repack it.",
     "html_page": "It is a web page, probably an error or a login page saved as data.",
     "gzip_truncated": "The gzip stream ends too early.",
     "gzip_corrupt": "The gzip stream is damaged: its checksum, length or coding is wrong.",
     "gzip_trailing_garbage": "Other bytes follow the end of the gzip stream.",
+    "zstd_truncated": "The zstd stream ends too early.",
+    "zstd_corrupt": "The zstd stream is damaged: its checksum or coding is wrong.",
+    "zstd_trailing_garbage": "Other bytes follow the end of the zstd stream.",
     "zip_corrupt": "The zip is damaged or cut short, or other bytes stand before or after it.",
     "zip_encrypted": "A member of the zip has a password.",
-    "double_compressed": "It is gzip inside gzip; unpack it once.",
-    "decompression_limit": "It unpacks to more than 200 times its size, as a bomb would.",
+    "double_compressed": "It is compressed twice; unpack it once.",
+    "decompression_limit": "It unpacks to more than 200 times its size, as a bomb would, or needs "
+    "more than 128 MiB to be unpacked.",
     "invalid_json": "It is one JSON document, not lines, and that document is broken.",
     "missing_required_column": "Its header names none of the columns that the source needs.",
     "duplicate_header": "Its header names a column twice.",
@@ -52,3 +59,15 @@ class FileRefused(Exception):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+@contextmanager
+def naming(member: str | None) -> Iterator[None]:
+    """Say of a refusal in which member of a zip its cause lies."""
+    try:
+        yield
+    except FileRefused as refusal:
+        if member is None:
+            raise
+        detail = f"its member {member!r}: {refusal.detail}"
+        raise FileRefused(refusal.reason, detail) from refusal

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration.loading.containers import is_parquet, read_content
+from orchestration.loading.containers import (
+    PARQUET_MAGIC,
+    Content,
+    read_contents,
+    text_of,
+    write_unpacked,
+)
+from orchestration.loading.reasons import naming
 from orchestration.loading.warehouse import file_literal
 from orchestration.sources import RawTable
 
@@ -23,11 +30,19 @@ def table_of(
     """
     if not raw_table.further:
         return raw_table
-    if is_parquet(path):
-        fields = _parquet_fields(connection, path)
-    else:
-        fields = _text_fields(next(read_content(path, name), b""))
-    return next((each for each in raw_table.further if each.recognised_by <= fields), raw_table)
+    for content in read_contents(path, name):
+        if content.head.strip():
+            with naming(content.member):
+                fields = _fields(connection, content, path.parent)
+            found = (each for each in raw_table.further if each.recognised_by <= fields)
+            return next(found, raw_table)
+    return raw_table
+
+
+def _fields(connection: duckdb.DuckDBPyConnection, content: Content, work_dir: Path) -> set[str]:
+    if content.head.startswith(PARQUET_MAGIC):
+        return _parquet_fields(connection, write_unpacked(content, work_dir))
+    return _text_fields(next(text_of(content), b""))
 
 
 def _parquet_fields(connection: duckdb.DuckDBPyConnection, path: Path) -> set[str]:

@@ -1,7 +1,7 @@
 """Text content as blocks of whole lines, and which of those lines are safe to hand on."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 MAX_RECORD_BYTES = 16 << 20
 KEPT_BYTES = 64 << 10
@@ -93,6 +93,21 @@ def read_batches(blocks: Iterable[Block]) -> Iterator[Batch]:
         row += batch.count + len(batch.rejections)
         if batch.count or batch.rejections:
             yield batch
+
+
+def shifted(batch: Batch, by: int) -> Batch:
+    """Return the batch with every row number so much higher."""
+    if not by:
+        return batch
+    rows, last = batch.row_numbers, batch.unterminated_row
+    return replace(
+        batch,
+        row_numbers=range(rows.start + by, rows.stop + by)
+        if isinstance(rows, range)
+        else [row + by for row in rows],
+        rejections=[replace(each, row_number=each.row_number + by) for each in batch.rejections],
+        unterminated_row=None if last is None else last + by,
+    )
 
 
 def unsafe_bytes(line: bytes) -> tuple[str, str] | None:

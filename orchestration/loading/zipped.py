@@ -1,12 +1,15 @@
-"""What a zip of text members holds: one text, member after member, every one of them whole."""
+"""What a zip holds: its members, every one of them whole."""
 
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import BinaryIO
 
-from orchestration.loading.reasons import FileRefused
+from orchestration.loading.compression import MAX_RATIO
+from orchestration.loading.reasons import FileRefused, naming
 
 MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
 
@@ -19,28 +22,66 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError)
 
 
-def read_members(
-    file: BinaryIO, read_text: Callable[[BinaryIO], Iterator[bytes]], max_ratio: int
-) -> Iterator[bytes]:
-    """Yield the text of the members in order of their names, each ending with a line end.
+@dataclass
+class Allowance:
+    """How many bytes all members together may still unpack to."""
 
-    `read_text` yields what one member holds; zipfile verifies each one's checksum at its end.
-    """
-    size = file.seek(0, os.SEEK_END)
-    made_bytes = 0
-    try:
-        with zipfile.ZipFile(file) as archive:
+    left_bytes: int
+    packed_bytes: int
+
+    def of(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield the chunks while they are allowed."""
+        for chunk in chunks:
+            self.left_bytes -= len(chunk)
+            if self.left_bytes < 0:
+                raise FileRefused(
+                    "decompression_limit",
+                    f"its {self.packed_bytes:,} bytes unpack to more than {MAX_RATIO} times as "
+                    "many, the limit",
+                )
+            yield chunk
+
+
+def read_members(file: BinaryIO) -> Iterator[tuple[str, "Member"]]:
+    """Yield name and content of each member that is data, in the order of their names."""
+    with _whole():
+        archive = zipfile.ZipFile(file)
+    with archive:
+        with _whole():
             _refuse_other_archives(archive, file)
-            for member in _text_members(archive):
-                for chunk in _whole_lines(archive, member, read_text):
-                    made_bytes += len(chunk)
-                    if made_bytes > max_ratio * max(size, 4096):
-                        raise FileRefused(
-                            "decompression_limit",
-                            f"its {size:,} bytes unpack to more than {made_bytes:,}; "
-                            f"expected at most {max_ratio} times as many",
-                        )
-                    yield chunk
+            members = _data_members(archive)
+        for member in members:
+            with naming(member.filename), _open(archive, member) as content:
+                yield member.filename, Member(content, member.file_size)
+
+
+@dataclass(frozen=True)
+class Member:
+    """What a member holds, as a file to be read once: damage anywhere in it is a refusal."""
+
+    content: zipfile.ZipExtFile
+    size_bytes: int
+
+    def peek(self, size: int) -> bytes:
+        """Return the next bytes without taking them."""
+        with _whole():
+            return self.content.peek(size)
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes; zipfile verifies the checksum at the end, this the length."""
+        with _whole():
+            found = self.content.read(size)
+            if not found and self.content.tell() != self.size_bytes:
+                raise zipfile.BadZipFile(
+                    f"it has {self.content.tell():,} bytes; the directory says {self.size_bytes:,}"
+                )
+            return found
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    try:
+        yield
     except _DAMAGE as error:
         raise FileRefused("zip_corrupt", str(error) or type(error).__name__) from error
 
@@ -57,7 +98,7 @@ def _refuse_other_archives(archive: zipfile.ZipFile, file: BinaryIO) -> None:
         raise FileRefused("zip_corrupt", "other bytes follow the end of the archive")
 
 
-def _text_members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+def _data_members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     found = [
         member
         for member in archive.infolist()
@@ -72,33 +113,13 @@ def _is_hidden(name: str) -> bool:
     return "__MACOSX" in parts or any(part.startswith(".") and part.strip(".") for part in parts)
 
 
-def _whole_lines(
-    archive: zipfile.ZipFile,
-    member: zipfile.ZipInfo,
-    read_text: Callable[[BinaryIO], Iterator[bytes]],
-) -> Iterator[bytes]:
+def _open(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> zipfile.ZipExtFile:
     if member.flag_bits & _IS_ENCRYPTED:
-        raise FileRefused("zip_encrypted", f"its member {member.filename!r} has a password")
+        raise FileRefused("zip_encrypted", "it has a password")
     if member.compress_type not in _METHODS:
         raise FileRefused(
             "unsupported_container",
-            f"its member {member.filename!r} is packed by method {member.compress_type}; "
-            "expected stored or deflated",
+            f"it is packed by method {member.compress_type}; expected stored or deflated",
         )
-    last = b"\n"
-    with archive.open(member) as content:
-        try:
-            for chunk in read_text(content):
-                yield chunk
-                last = chunk[-1:] or last
-        except FileRefused as refusal:
-            detail = f"its member {member.filename!r}: {refusal.detail}"
-            raise FileRefused(refusal.reason, detail) from refusal
-        if content.tell() != member.file_size:
-            raise FileRefused(
-                "zip_corrupt",
-                f"its member {member.filename!r} has {content.tell():,} bytes; "
-                f"its directory says {member.file_size:,}",
-            )
-    if last != b"\n":
-        yield b"\n"
+    with _whole():
+        return archive.open(member)

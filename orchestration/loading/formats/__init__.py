@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from orchestration.loading.containers import is_parquet
-from orchestration.loading.formats import delimited, json_text, lines
-from orchestration.loading.formats.common import TextLoad
+from orchestration.loading.containers import PARQUET_MAGIC, Content, text_of, write_unpacked
+from orchestration.loading.formats import delimited, json_text, lines, parquet
+from orchestration.loading.formats.common import TableLoad, TextLoad
 from orchestration.loading.inserting import Delivery
 from orchestration.loading.reasons import FileRefused
 from orchestration.sources import Format
 
-_PREPARE = {"json": json_text.prepare, "csv": delimited.prepare, "lines": lines.prepare}
+_PREPARE_TEXT = {"json": json_text.prepare, "csv": delimited.prepare, "lines": lines.prepare}
 _READER_OF_SUFFIX = {
     ".json": "json",
     ".jsonl": "json",
@@ -19,37 +20,39 @@ _READER_OF_SUFFIX = {
     ".csv": "csv",
     ".tsv": "csv",
 }
+_MAGICS = {"parquet": PARQUET_MAGIC}
+_TITLES = {"parquet": "Parquet"}
 
 
-def parquet_format(path: Path, name: str, delivery: Delivery) -> Format | None:
-    """Return the format of a Parquet file, None for others; refuse what only claims to be one."""
+def prepare(content: Content, delivery: Delivery) -> TextLoad | TableLoad:
+    """Return the records in the format that the content, then its name, suggests."""
+    reader = _binary_reader(content)
+    if reader is None:
+        return prepare_as(_text_format(content, delivery), text_of(content), delivery)
     accepted = _accepted(delivery)
-    fmt = next((each for each in accepted if each.reader == "parquet"), None)
-    if not is_parquet(path):
-        if name.lower().endswith(".parquet"):
-            raise FileRefused("parquet_invalid", "its first bytes are not those of Parquet")
-        return None
+    fmt = next((each for each in accepted if each.reader == reader), None)
     if fmt is None:
         names = ", ".join(each.name for each in accepted)
-        raise FileRefused("format_not_accepted", f"it is Parquet; expected {names}")
-    return fmt
-
-
-def prepare_text(chunks: Iterator[bytes], name: str, delivery: Delivery) -> TextLoad:
-    """Return the records of a text file in the format that its content, then its name, suggests."""
-    head = next(chunks, b"")
-    fmt = _text_format(head, name, delivery)
-    return prepare_as(fmt, _again(head, chunks), delivery)
+        raise FileRefused("format_not_accepted", f"it is {_TITLES[reader]}; expected {names}")
+    path = write_unpacked(content, delivery.work_dir)
+    return TableLoad(partial(parquet.insert, delivery, path), format_name=fmt.name)
 
 
 def prepare_as(fmt: Format, chunks: Iterator[bytes], delivery: Delivery) -> TextLoad:
-    """Return the records of a text file in that format."""
-    return replace(_PREPARE[fmt.reader](chunks, delivery, fmt), format_name=fmt.name)
+    """Return the records of a text in that format."""
+    return replace(_PREPARE_TEXT[fmt.reader](chunks, delivery, fmt), format_name=fmt.name)
 
 
-def _again(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    yield head
-    yield from chunks
+def _binary_reader(content: Content) -> str | None:
+    """Return which reader reads the content, None for text; refuse what only claims to be such."""
+    for reader, magic in _MAGICS.items():
+        if content.head.startswith(magic):
+            return reader
+    claimed = Path(content.name).suffix.removeprefix(".")
+    if claimed in _MAGICS:
+        detail = f"its first bytes are not those of {_TITLES[claimed]}"
+        raise FileRefused(f"{claimed}_invalid", detail)
+    return None
 
 
 def _accepted(delivery: Delivery) -> tuple[Format, ...]:
@@ -58,14 +61,16 @@ def _accepted(delivery: Delivery) -> tuple[Format, ...]:
     return delivery.raw_table.formats
 
 
-def _text_format(head: bytes, name: str, delivery: Delivery) -> Format:
-    formats = [each for each in _accepted(delivery) if each.reader != "parquet"]
+def _text_format(content: Content, delivery: Delivery) -> Format:
+    accepted = _accepted(delivery)
+    formats = [each for each in accepted if each.reader not in _MAGICS]
     if not formats:
-        raise FileRefused("format_not_accepted", "it is text; expected Parquet")
+        expected = " or ".join(_TITLES[each.reader] for each in accepted)
+        raise FileRefused("format_not_accepted", f"it is text; expected {expected}")
     for fmt in formats:
-        if _recognises(head, delivery, fmt):
+        if _recognises(content.head, delivery, fmt):
             return fmt
-    reader = _READER_OF_SUFFIX.get(Path(name.lower().removesuffix(".gz")).suffix)
+    reader = _READER_OF_SUFFIX.get(Path(content.name).suffix)
     return next((each for each in formats if each.reader == reader), formats[0])
 
 

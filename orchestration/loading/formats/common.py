@@ -1,7 +1,7 @@
-"""What every reader of text gives to the load: records to write, and how to insert them."""
+"""What every reader gives to the load: records to write, and how to insert them."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
 
 import duckdb
 
@@ -20,19 +20,30 @@ class PartOutcome:
 
 @dataclass(frozen=True)
 class TextLoad:
-    """A text file being loaded: its records, and the deed that inserts a work file of them.
+    """A text being loaded: its records, and the deed that inserts a work file of them.
 
-    `read_alone` takes the bytes of one record and gives what the file's reading would; it is None
-    where a record means nothing without the others. `preamble` is what the file must begin with
-    so that it is read in the same way.
+    Texts of the same layout, members of one zip, can share a work file. `read_alone` takes the
+    bytes of one record and gives what the file's reading would; it is None where a record means
+    nothing without the others. `preamble` is what the file must begin with so that it is read in
+    the same way.
     """
 
     batches: Iterator[Batch]
     delimiter: str
     insert: Callable[[duckdb.DuckDBPyConnection, Part], PartOutcome]
     prefix: str | None = None
+    layout: Hashable = field(default_factory=object)
     read_alone: Callable[[bytes], Iterable[Batch]] | None = None
     preamble: bytes = b""
+    format_name: str = ""
+
+
+@dataclass(frozen=True)
+class TableLoad:
+    """A file of typed columns being loaded: the deed that inserts it after so many records."""
+
+    insert: Callable[[duckdb.DuckDBPyConnection, int], PartOutcome]
+    layout: Hashable = field(default_factory=object)
     format_name: str = ""
 
 

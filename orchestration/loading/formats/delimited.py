@@ -27,6 +27,7 @@ from orchestration.loading.text import (
     read_batches,
     read_blocks,
     rejected_bytes,
+    shifted,
     unsafe_bytes,
 )
 from orchestration.loading.warehouse import identifier, literal
@@ -74,6 +75,7 @@ def prepare(chunks: Iterator[bytes], delivery: Delivery, fmt: Format) -> TextLoa
         read(blocks, dialect),
         dialect.delimiter,
         partial(_insert, delivery, dialect),
+        layout=(fmt.name, dialect),
         read_alone=lambda record: read(read_blocks([record]), dialect),
         preamble=f"{first}\n".encode() if is_telling else b"",
     )
@@ -199,17 +201,8 @@ def _read_quoted(blocks: Iterator[Block], dialect: _Dialect) -> Iterator[Batch]:
         else:
             batches = [_records(_Lines(block, blocks), dialect)]
         for batch in batches:
-            shift = row - 1
-            yield _shifted(batch, shift) if shift else batch
+            yield shifted(batch, row - 1)
             row += batch.count + len(batch.rejections)
-
-
-def _shifted(batch: Batch, shift: int) -> Batch:
-    return replace(
-        batch,
-        row_numbers=[row + shift for row in batch.row_numbers],
-        rejections=[replace(each, row_number=each.row_number + shift) for each in batch.rejections],
-    )
 
 
 class _Lines:

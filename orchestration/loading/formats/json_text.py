@@ -49,12 +49,13 @@ def prepare(chunks: Iterator[bytes], delivery: Delivery, _format: Format) -> Tex
 
     if delivery.raw_table.mapped:
         insert = partial(json_rows.insert_lines, plan)
-        return TextLoad(records, _DELIMITER, insert, read_alone=read_alone)
+        return TextLoad(records, _DELIMITER, insert, layout="json", read_alone=read_alone)
     return TextLoad(
         map(_without_brace, records),
         _DELIMITER,
         partial(json_rows.insert_numbered_objects, plan),
         prefix=json_rows.NUMBERS_IN_OBJECT,
+        layout="json",
         read_alone=lambda record: map(_without_brace, read_alone(record)),
     )
 

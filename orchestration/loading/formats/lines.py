@@ -28,7 +28,11 @@ def prepare(chunks: Iterator[bytes], delivery: Delivery, fmt: Format) -> TextLoa
     batches = read_batches(read_blocks(chunks))
     insert = partial(_insert, delivery, fmt.options["pattern"])
     return TextLoad(
-        batches, "\x01", insert, read_alone=lambda line: read_batches(read_blocks([line]))
+        batches,
+        "\x01",
+        insert,
+        layout=fmt.name,
+        read_alone=lambda line: read_batches(read_blocks([line])),
     )
 
 

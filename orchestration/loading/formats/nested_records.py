@@ -1,7 +1,7 @@
 """Records that stand in an array inside each line: every element becomes a record of its own."""
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import duckdb
 
@@ -10,13 +10,12 @@ from orchestration.loading.text import Rejection
 from orchestration.loading.warehouse import literal
 
 
-@dataclass
+@dataclass(frozen=True)
 class Exploder:
-    """The path of the array, and how many records the work files before held."""
+    """The path of the array, and which fields around it are mapped."""
 
     path: str
     used_in_parent: set[str]
-    row_count: int = field(default=0)
 
     def explode(
         self, connection: duckdb.DuckDBPyConnection, part: Part
@@ -56,7 +55,7 @@ class Exploder:
                     - element_count as bigint) as rows_before
             from counted
             """,
-            [[rejection.row_number for rejection in part.rejections], self.row_count],
+            [[rejection.row_number for rejection in part.rejections], part.rows_before],
         )
         connection.execute(
             f"""
@@ -78,7 +77,6 @@ class Exploder:
         (read,) = connection.execute(
             "select coalesce(sum(element_count), 0)::bigint from exploded_lines"
         ).fetchone()
-        self.row_count += read
         numbers = dict(
             connection.execute(
                 "select row_number, rows_before + 1 from exploded_lines where record is null"

@@ -35,10 +35,12 @@ class _Value:
     is_kept: str | None = None
 
 
-def insert(connection: duckdb.DuckDBPyConnection, delivery: Delivery, path: Path) -> PartOutcome:
+def insert(
+    delivery: Delivery, path: Path, connection: duckdb.DuckDBPyConnection, rows_before: int = 0
+) -> PartOutcome:
     """Insert every row of the file whose values fit the types of the raw table."""
     try:
-        return _insert(connection, delivery, path)
+        return _insert(delivery, path, connection, rows_before)
     except _NOT_THE_FILES_FAULT:
         raise
     except duckdb.Error as error:
@@ -47,7 +49,9 @@ def insert(connection: duckdb.DuckDBPyConnection, delivery: Delivery, path: Path
         raise FileRefused("parquet_invalid", str(error).partition("\n")[0]) from error
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, delivery: Delivery, path: Path) -> PartOutcome:
+def _insert(
+    delivery: Delivery, path: Path, connection: duckdb.DuckDBPyConnection, rows_before: int
+) -> PartOutcome:
     relation = f"read_parquet({file_literal(path)}, file_row_number = true)"
     found = {
         name: duckdb.sqltype(data_type)
@@ -56,6 +60,7 @@ def _insert(connection: duckdb.DuckDBPyConnection, delivery: Delivery, path: Pat
         ).fetchall()
     }
     (read,) = connection.execute(f"select count(*) from {relation}").fetchone()
+    row_number = f"file_row_number + {rows_before + 1}"
     columns: dict[str, str] = {}
     conditions: list[str] = []
     rest: list[str] = []
@@ -95,14 +100,14 @@ def _insert(connection: duckdb.DuckDBPyConnection, delivery: Delivery, path: Pat
         other_fields=f"'{{' || nullif(concat_ws(',', {', '.join(rest)}), '') || '}}'"
         if rest
         else "null",
-        row_number="file_row_number + 1",
+        row_number=row_number,
         condition=condition,
     )
     rejections: list[Rejection] = []
     if inserted < read:
         fields = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in found)
         left = connection.execute(
-            f"select file_row_number + 1, to_json(struct_pack({fields}))::varchar "
+            f"select {row_number}, to_json(struct_pack({fields}))::varchar "
             f"from {relation} where not coalesce({condition}, false)"
         ).fetchall()
         detail = "a value cannot be read as the type of its column"
