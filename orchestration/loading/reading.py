@@ -1,7 +1,7 @@
 """How the records of a landed file reach raw table and quarantine, whatever its format.
 
-Each member of a zip is read in its own right, with its own format and header; row numbers run on from one to the next. Those of one
-layout share work files, since an export may consist of thousands of small ones.
+Each member of a zip has its own format and header; row numbers run on from one to the next. Those
+of one layout share work files, since an export may consist of thousands of small ones.
 """
 
 from bisect import bisect_right
@@ -109,7 +109,7 @@ class _Members:
         return replace(rejection, detail=f"in its member {member!r}: {rejection.detail}")
 
 
-def _prepared(delivery: Delivery, path: Path, name: str, reading: Reading) -> Iterator[_Prepared]:
+def _prepared(delivery: Delivery, path: Path, name: str, ways: _Ways) -> Iterator[_Prepared]:
     for content in read_contents(path, name):
         with naming(content.member):
             load = formats.prepare(content, delivery)

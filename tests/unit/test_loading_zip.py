@@ -151,7 +151,7 @@ def test_many_small_members_share_work_files(
     content = zip_of(*((f"{n:03}.json.gz", gzip.compress(b'{"id": "%d"}' % n)) for n in range(300)))
     here.put("export.zip", content)
     parts: list[Any] = []
-    original = members.write_parts
+    original = reading.write_parts
     monkeypatch.setattr(
         reading, "write_parts", lambda *a, **k: (parts.append(p) or p for p in original(*a, **k))
     )
