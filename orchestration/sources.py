@@ -12,6 +12,8 @@ import yaml
 
 READERS = ("json", "csv", "parquet", "lines")
 
+_NESTED_TYPES = ("varchar", "json")
+
 ON_REDELIVERY = ("append", "replace")
 SESSION_IDS_FROM = ("tracker", "inactivity")
 EARLIEST_DATE = date(2000, 1, 1)
@@ -21,7 +23,7 @@ MAX_REJECTED_SHARE = 0.05
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _OPTIONS_OF_READER: Mapping[str, tuple[str, ...]] = {
-    "json": (),
+    "json": ("records", "mapping", "only"),
     "csv": ("delimiter", "quote", "header"),
     "parquet": (),
     "lines": ("pattern",),
@@ -99,6 +101,7 @@ class Source:
     format: str | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)
     records: str | None = None
+    only: Mapping[str, Any] = field(default_factory=dict)
     own_hosts: tuple[str, ...] = ()
     earliest_date: date = EARLIEST_DATE
     settle_seconds: float = 0
@@ -308,11 +311,57 @@ def _format(
     if reader == "lines":
         groups = _groups(f"{at}.pattern", options.get("pattern"), problems)
         _check_names(f"{at}.pattern", groups, columns, problems)
+    _check_nesting(at, options, columns, problems)
     for option in ("delimiter", "quote"):
         value = options.get(option)
         if value is not None and (not isinstance(value, str) or len(value) > 1):
             problems.append(f"{at}.{option} = {value!r}; expected a single character")
     return Format(name, reader, options)
+
+
+def _check_nesting(
+    at: str, options: Mapping[str, Any], columns: tuple[Column, ...], problems: list[str]
+) -> None:
+    for option in ("records", "mapping", "only"):
+        is_good, expected = _CHECKS[option]
+        if option in options and not is_good(options[option]):
+            problems.append(f"{at}.{option} = {options[option]!r}; expected {expected}")
+            return
+    if "mapping" in options:
+        _check_mapping(f"{at}.mapping", options["mapping"], columns, options, problems)
+    wrong = [column.name for column in columns if column.data_type.lower() not in _NESTED_TYPES]
+    if ("records" in options or "only" in options) and wrong:
+        problems.append(
+            f"{at} reads records inside lines, but {_words(wrong)} is of another type; "
+            f"expected {' or '.join(_NESTED_TYPES)}"
+        )
+
+
+def _check_mapping(
+    at: str,
+    mapping: Mapping[str, str],
+    columns: tuple[Column, ...],
+    options: Mapping[str, Any],
+    problems: list[str],
+) -> None:
+    """Tell of columns that are not there, and of origins that lie outside of every line."""
+    targets = [column.name for column in columns]
+    depth = options["records"].removesuffix("[]").count("[].") + 1 if "records" in options else 0
+    for target, origin in mapping.items():
+        if target not in targets:
+            problems.append(
+                f"{at} maps the unknown column {target!r}; expected one of {_words(targets)}"
+            )
+        level = len(origin) - len(origin.lstrip("^"))
+        if level and not re.fullmatch(r"\^+\.[^.].*", origin):
+            problems.append(
+                f"{at} maps {target!r} to {origin!r}; expected a field, as in '^.session'"
+            )
+        elif level > depth:
+            problems.append(
+                f"{at} maps {target!r} to {origin!r}, a field of what encloses the record; "
+                + (f"{'^' * depth!r} is the whole line" if depth else "that needs 'records'")
+            )
 
 
 def _groups(at: str, pattern: Any, problems: list[str]) -> frozenset[str]:
@@ -387,6 +436,7 @@ def _source(
         format=entry.get("format"),
         mapping=dict(entry.get("mapping") or {}),
         records=entry.get("records"),
+        only=dict(entry.get("only") or {}),
         own_hosts=tuple(entry.get("own_hosts") or ()),
         earliest_date=entry.get("earliest_date", EARLIEST_DATE),
         settle_seconds=entry.get("settle_seconds", 0),
@@ -404,26 +454,25 @@ def _check_against_kind(
             f"{where} has format = {entry['format']!r}; the kind {table.kind!r} has "
             f"{_words(formats)}"
         )
-    for key in ("mapping", "records"):
+    for key in ("mapping", "records", "only"):
         if key in entry and not table.mapped:
             problems.append(
                 f"{where} has {key!r}, but the kind {table.kind!r} takes none: "
                 "its columns are the vendor's"
             )
-    mapping = entry.get("mapping")
-    if not table.mapped or not isinstance(mapping, dict):
-        return
-    targets = [column.name for column in table.columns]
-    for target, origin in mapping.items():
-        if target not in targets:
-            problems.append(
-                f"{where} maps the unknown column {target!r}; expected one of {_words(targets)}"
-            )
-        if isinstance(origin, str) and origin.startswith("^.") and "records" not in entry:
-            problems.append(
-                f"{where} maps {target!r} to {origin!r}, a field of the parent; "
-                "that needs the key 'records'"
-            )
+    if table.mapped and all(
+        _CHECKS[key][0](entry[key]) for key in ("mapping", "records") if key in entry
+    ):
+        chosen = next((each for each in table.formats if each.name == entry.get("format")), None)
+        options = {**(chosen.options if chosen is not None else {}), **entry}
+        _check_mapping(where, entry.get("mapping", {}), table.columns, options, problems)
+        if chosen is not None and chosen.reader != "json":
+            problems += [
+                f"{where} has {key!r}, which its format {chosen.name!r} cannot have: "
+                "only JSON has records inside lines"
+                for key in ("records", "only")
+                if key in entry
+            ]
 
 
 def _is_text(value: Any) -> bool:
@@ -439,6 +488,23 @@ def _is_zone(value: Any) -> bool:
 def _is_mapping(value: Any) -> bool:
     return isinstance(value, dict) and all(
         isinstance(key, str) and _is_text(origin) for key, origin in value.items()
+    )
+
+
+def _is_records(value: Any) -> bool:
+    """Tell whether the value is a path such as `visits[].hits`, with no empty key in it."""
+    return _is_text(value) and all(
+        key and "[" not in key and "]" not in key
+        for step in value.removesuffix("[]").split("[].")
+        for key in step.split(".")
+    )
+
+
+def _is_only(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(key, str)
+        and (_is_text(allowed) or (isinstance(allowed, list) and all(map(_is_text, allowed))))
+        for key, allowed in value.items()
     )
 
 
@@ -459,7 +525,8 @@ _CHECKS: Mapping[str, tuple[Any, str]] = {
     "on_redelivery": (lambda value: value in ON_REDELIVERY, "append or replace"),
     "format": (_is_text, "the name of one of the kind's formats"),
     "mapping": (_is_mapping, "column: field pairs, both text"),
-    "records": (_is_text, "the path of an array inside each record"),
+    "records": (_is_records, "the path of an array inside each line, such as 'visits[].hits'"),
+    "only": (_is_only, "field: value pairs, or field: [values], all text"),
     "own_hosts": (
         lambda value: isinstance(value, list) and all(map(_is_text, value)),
         "a list of host names",

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -265,6 +266,7 @@ class _File:
             delivery.file_id,
             landed.sha256,
             "loaded",
+            detail=_passed_over(found.passed_over),
             records_read=found.read,
             records_loaded=found.inserted,
             records_rejected=found.rejected,
@@ -320,6 +322,14 @@ class _File:
             row.load_seconds,
             size,
         )
+
+
+def _passed_over(lines: Counter[str]) -> str | None:
+    """Return what the ledger says of lines that are no records of the source."""
+    if not lines:
+        return None
+    told = ", ".join(f"{count:,} with {what}" for what, count in lines.most_common(20))
+    return f"{lines.total():,} lines passed over: {told}"
 
 
 def _now() -> datetime:

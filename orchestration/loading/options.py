@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestration.sources import RawTable, Source
 
-READING_OPTIONS = ("timezone", "mapping", "records")
+READING_OPTIONS = ("timezone", "mapping", "records", "only")
 """Keys of sources.yml that decide how a file is read, beside `kind` and `format`."""
 
 Options = Mapping[str, str]

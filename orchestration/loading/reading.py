@@ -5,6 +5,7 @@ of one layout share work files, since an export may consist of thousands of smal
 """
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
@@ -25,7 +26,8 @@ from orchestration.loading.text import Batch, Rejection, shifted
 class Reading:
     """What a file was read as: counts, format, and what a record of it needs to be read alone.
 
-    Format and preamble are None where the members of a zip differ in them.
+    Format and preamble are None where the members of a zip differ in them. `passed_over` counts
+    lines that say they are no records of the source, by what they say.
     """
 
     format_name: str | None
@@ -33,6 +35,7 @@ class Reading:
     read: int
     inserted: int
     rejected: int
+    passed_over: Counter[str]
 
 
 def read_file(
@@ -44,6 +47,7 @@ def read_file(
 ) -> Reading:
     """Insert every record of the file called `name`, or its rejection; call in a transaction."""
     read = inserted = rejected = 0
+    passed_over: Counter[str] = Counter()
     ways = _Ways()
     loads = _prepared(delivery, path, name, ways)
     for _, alike in groupby(loads, key=lambda each: each.load.layout):
@@ -51,6 +55,7 @@ def read_file(
         for outcome in _insert_alike(connection, delivery, alike, members, read):
             read += outcome.read
             inserted += outcome.inserted
+            passed_over.update(outcome.passed_over)
             located = map(members.located, outcome.rejections)
             rejected += insert_rejections(connection, delivery, located)
             report(read)
@@ -59,7 +64,7 @@ def read_file(
             "internal_error",
             f"{read} records read, {inserted} loaded and {rejected} rejected do not add up",
         )
-    return Reading(ways.format_name, ways.preamble, read, inserted, rejected)
+    return Reading(ways.format_name, ways.preamble, read, inserted, rejected, passed_over)
 
 
 @dataclass
@@ -136,6 +141,7 @@ def _insert_alike(
         delivery.work_dir,
         delimiter=first.load.delimiter,
         prefix=first.load.prefix,
+        part_bytes=first.load.part_bytes,
     )
     for part in one_ahead(parts):
         outcome = first.load.insert(connection, replace(part, rows_before=read))

@@ -13,7 +13,10 @@ REJECTION_REASONS: dict[str, str] = {
     "record_too_large": "The record is longer than 16 MiB.",
     "truncated_record": "The last record breaks off and no line end follows: the file was cut.",
     "wrong_type": "A field's value cannot be read as the type that its column has.",
-    "missing_records": "The array that holds the records (`records` in sources.yml) is not there.",
+    "missing_records": (
+        "The array that holds the records (`records` of the source or of its format) "
+        "is not there, or is empty."
+    ),
     "wrong_column_count": "The record has more or fewer columns than the header or the format.",
     "malformed_quote": "A quoted value of the record goes on after its closing quote.",
     "line_not_matched": "The line does not have the shape of the format's pattern.",

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,9 +24,8 @@ from orchestration.loading import (
     reading,
 )
 from orchestration.loading.finding import describe
-from orchestration.loading.formats import json_rows
+from orchestration.loading.formats import json_rows, json_text
 from orchestration.loading.landing import land
-from orchestration.loading.parts import write_parts
 from orchestration.loading.reasons import FileRefused
 from orchestration.sources import Column, Format, RawTable, Source
 
@@ -481,22 +479,154 @@ def test_records_inside_a_line_are_numbered_through_the_file(shop: Callable[...,
         b"broken",
         b'{"who": "c\xff", "visit": {"hits": [{"n": 3}]}}',
         b'{"who": "d"}',
-        b'{"who": "e", "extra": true, "visit": {"hits": [{"n": 4}]}}',
+        b'{"who": "e", "extra": true, "visit": {"hits": [{"n": 4}], "kind": "web"}}',
     ]
     here.put("a.jsonl", b"\n".join(lines) + b"\n")
     summary = here.load()
-    assert summary.read == 7
+    assert summary.read == 8
     assert here.rows("_row_number, id, visitor, city, _other_fields") == [
         (1, "1", "a", "Berlin", None),
         (2, "2", "a", "Berlin", '{"x":1}'),
-        (7, "4", "e", "Berlin", '{"^":{"extra":true}}'),
+        (8, "4", "e", "Berlin", '{"^":{"extra":true,"visit":{"kind":"web"}}}'),
     ]
+    # an empty array holds no record, but must not vanish
     assert here.rejected() == [
         (3, "not_an_object"),
-        (4, "invalid_json"),
-        (5, "invalid_utf8"),
-        (6, "missing_records"),
+        (4, "missing_records"),
+        (5, "invalid_json"),
+        (6, "invalid_utf8"),
+        (7, "missing_records"),
     ]
+
+
+NESTED = {
+    "records": "days[].visits[].hits[]",
+    "mapping": {"id": "n", "visitor": "^.who", "city": "^^.place.city", "n": "^^^.batch"},
+}
+
+
+def test_records_are_found_through_several_arrays(shop: Callable[..., Shop]) -> None:
+    here = shop(MAPPED, **NESTED)
+    here.put(
+        "a.jsonl",
+        '{"batch": 7, "v": 2, "days": ['
+        '{"place": {"city": "Rome"}, "visits": ['
+        '{"who": "a", "hits": [{"n": 1}, {"n": 2, "x": null, "y": [1]}]}, {"who": "b"}, 5]}, '
+        '{"place": {"city": "Oslo", "zip": 1}, "w": 3, "visits": ['
+        '{"who": "c", "hits": {"n": 3}, "z": "z"}]}, {"visits": []}]}\n'
+        '{"batch": 8, "days": [{"visits": [{"hits": [{"n": 4}]}]}]}\n',
+    )
+    assert here.load().read == 7
+    assert here.rows("_row_number, id, visitor, city, n, _other_fields") == [
+        (1, "1", "a", "Rome", "7", '{"^^":{"place":{"city":"Rome"}},"^^^":{"v":2}}'),
+        (2, "2", "a", "Rome", "7", '{"y":[1],"^^":{"place":{"city":"Rome"}},"^^^":{"v":2}}'),
+        # where an array may stand, an object is one record
+        (
+            5,
+            "3",
+            "c",
+            "Oslo",
+            "7",
+            '{"^":{"z":"z"},"^^":{"place":{"city":"Oslo","zip":1},"w":3},"^^^":{"v":2}}',
+        ),
+        (7, "4", None, None, "8", None),
+    ]
+    assert here.query("select row_number, reason, record_text from raw.rejected_records") == [
+        (3, "missing_records", '{"who":"b"}'),
+        (4, "missing_records", "5"),
+        (6, "missing_records", '{"visits":[]}'),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"days": [{"visits": [{"hits": [{"n": 1}, {"n": 2}]}]}]},\n{"days": 1}]',
+        json.dumps({"days": [{"visits": [{"hits": [{"n": 1}, {"n": 2}]}]}]}, indent=2)
+        + '\n{\n  "days": 1\n}\n',
+    ],
+    ids=["array", "pretty_printed"],
+)
+def test_nested_records_may_stand_in_any_layout(shop: Callable[..., Shop], text: str) -> None:
+    here = shop(MAPPED, **NESTED)
+    here.put("a.json", text)
+    assert here.load().read == 3
+    assert here.rows("_row_number, id") == [(1, "1"), (2, "2")]
+    assert here.rejected() == [(3, "missing_records")]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('{"hits": [{"n": 1}], "x": NaN}', "invalid_json"),
+        ('{"hits": [{"n": 1},]}', "invalid_json"),
+        ('{"hits": [{"n": 1}], "hits": [{"n": 2}]}', "duplicate_key"),
+        ('{"hits": [{"n": 1}, {"n": ', "truncated_record"),
+        ('{"hits": [{"n": "\\ud800"}]}', "invalid_json"),
+    ],
+)
+def test_a_broken_line_is_one_rejected_record_whatever_it_holds(
+    shop: Callable[..., Shop], line: str, reason: str
+) -> None:
+    here = shop(MAPPED, records="hits", mapping={"id": "n"})
+    here.put("a.jsonl", '{"hits": [{"n": "x,]"}, {"n": "nan}"}]}\n' + line)
+    assert here.load().read == 3
+    assert here.rows("id") == [("x,]",), ("nan}",)]
+    assert here.rejected() == [(3, reason)]
+
+
+def test_a_twin_may_say_where_its_records_stand(shop: Callable[..., Shop]) -> None:
+    columns = (Column("n", "varchar"), Column("who", "varchar"), Column("tags", "json"))
+    mapping = {"who": "^.who", "tags": "^.tags"}
+    fmt = Format("visits", "json", {"records": "hits", "mapping": mapping})
+    here = shop(replace(TYPED, columns=columns, formats=(fmt,)))
+    here.put("a.json", '[{"who": 1, "tags": {"a": [1]}, "x": 0, "hits": [{"n": {"b": 2}}]}]')
+    here.put("b.json", '[{"tags": null, "hits": [{"n": null, "who": "own"}]}]')
+    here.load()
+    assert here.rows("n, who, tags::varchar, _other_fields") == [
+        ('{"b":2}', "1", '{"a":[1]}', '{"^":{"x":0}}'),
+        (None, None, None, '{"who":"own"}'),
+    ]
+
+
+def test_lines_of_others_are_passed_over_and_told(shop: Callable[..., Shop]) -> None:
+    fmt = Format("messages", "json", {"records": "record", "only": {"type": ["RECORD", "BATCH"]}})
+    here = shop(
+        replace(MAPPED, formats=(*MAPPED.formats, fmt)),
+        format="messages",
+        only={"stream": "hits"},
+        mapping={"id": "id", "n": "^.time"},
+    )
+    lines = [
+        '{"type": "SCHEMA", "stream": "hits", "schema": {"x": NaN}}',
+        '{"type": "RECORD", "stream": "hits", "time": 5, "version": 1, "record": {"id": 1}}',
+        '{"type": "RECORD", "stream": "users", "record": {"id": 2}}',
+        "broken",
+        '{"type": "STATE", "value": {}}',
+        '{"type": "BATCH", "stream": "hits", "manifest": ["file:///hits.jsonl"]}',
+        '{"stream": "hits", "record": {"id": 3}}',
+        '{"type": "STATE", "value": {}}',
+    ]
+    here.put("a.jsonl", "\n".join(lines) + "\n")
+    assert here.load().read == 4
+    assert here.rows("_row_number, id, n, _other_fields::json ->> '$.^.version'") == [
+        (1, "1", "5", "1"),
+        (4, "3", None, None),
+    ]
+    assert here.rejected() == [(2, "invalid_json"), (3, "missing_records")]
+    assert here.query("select detail from raw.load_files") == [
+        ("4 lines passed over: 2 with type = STATE, 1 with stream = users, 1 with type = SCHEMA",)
+    ]
+
+
+def test_a_line_may_be_chosen_where_it_is_the_record(shop: Callable[..., Shop]) -> None:
+    here = shop(MAPPED, only={"kind": ["hit", "view"]}, mapping={"id": "n"})
+    here.put("a.jsonl", '{"kind": "hit", "n": 1}\n{"kind": "ping", "n": 2}\n{"n": 3}\n')
+    here.put("b.csv", "kind,n\nhit,4\n")
+    here.load()
+    assert here.rows("_row_number, id") == [(1, "1"), (2, "3")]
+    # a table has no lines to choose from: it is read as JSON, and none
+    assert here.rejected() == [(1, "invalid_json"), (2, "invalid_json")]
 
 
 def test_a_cut_last_line_is_told_apart_from_a_broken_one(shop: Callable[..., Shop]) -> None:
@@ -512,7 +642,7 @@ def test_elements_are_numbered_through_all_work_files(
     shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = shop(MAPPED, records="hits", mapping={"id": "n"})
-    monkeypatch.setattr(reading, "write_parts", partial(write_parts, part_bytes=1))
+    monkeypatch.setattr(json_text, "NESTED_PART_BYTES", 1)
     lines = [
         json.dumps({"pad": "x" * 900, "hits": [{"n": 2 * n + 1}, {"n": 2 * n + 2}]})
         for n in range(12_000)

@@ -72,6 +72,20 @@ def test_the_projects_own_twins_are_read() -> None:
         (("on_redelivery: append", "on_redelivery: never"), "on_redelivery = 'never'"),
         (("mapped: true", "maped: true"), "has loader.maped"),
         (('quote: ""', 'escape: ""'), "formats.table.escape is unknown"),
+        (("reader: json", "reader: json, records: 'a[b].c'"), "records = 'a[b].c'; expected"),
+        (("reader: json", "reader: json, only: {type: 5}"), "only = {'type': 5}; expected field"),
+        (
+            ("reader: json", "reader: json, mapping: {nowhere: id}"),
+            "json_lines.mapping maps the unknown column 'nowhere'",
+        ),
+        (
+            ("reader: json", "reader: json, records: 'a[].b', mapping: {user: ^^^.id}"),
+            "maps 'user' to '^^^.id', a field of what encloses the record; '^^' is the whole line",
+        ),
+        (
+            ("reader: json", "reader: json, records: a, mapping: {user: ^id}"),
+            "maps 'user' to '^id'; expected a field, as in '^.session'",
+        ),
         (
             (", data_type: varchar}\n          - {name: user", "}\n          - {name: user"),
             "no data_type",
@@ -178,7 +192,7 @@ def test_a_source_says_everything_itself(tmp_path: Path, staging: Path) -> None:
             user_namespace: group
             session_ids_from: inactivity
             on_redelivery: replace
-            format: table
+            format: json_lines
             mapping: {event_id: ^.id, user: =nobody}
             records: events
             own_hosts: [shop.example]
@@ -218,7 +232,7 @@ def test_every_problem_is_told_at_once(tmp_path: Path, staging: Path) -> None:
         "has kind = 'nothing'; expected one of shop",
         "source 'c' has no 'path'",
         "source 'd' maps the unknown column 'nowhere'; expected one of event_id, user",
-        "source 'd' maps 'user' to '^.id', a field of the parent",
+        "source 'd' maps 'user' to '^.id', a field of what encloses the record",
         "source 'd' has format = 'csv'; the kind 'shop' has json_lines, table",
         "settle_seconds = -1",
         "number 7 is 'just text'",
@@ -243,6 +257,33 @@ def test_a_kind_with_its_own_columns_takes_no_mapping(tmp_path: Path) -> None:
     told = problems_of(path, staging)
     assert "has 'mapping', but the kind 'shop' takes none" in told
     assert "has 'records', but the kind 'shop' takes none" in told
+
+
+def test_records_inside_lines_are_text_or_json(tmp_path: Path) -> None:
+    changed = TWIN.replace("reader: json", "reader: json, records: a").replace(
+        "user, data_type: varchar", "user, data_type: bigint"
+    )
+    staging = write_twin(tmp_path / "staging", changed)
+    with pytest.raises(SourcesError, match="user is of another type; expected varchar or json"):
+        read_raw_tables(staging)
+
+
+def test_only_json_has_records_inside_lines(tmp_path: Path, staging: Path) -> None:
+    path = write_sources(
+        tmp_path,
+        "sources: [{name: e, kind: shop, path: x, format: table, records: r, only: {t: x}}]",
+    )
+    told = problems_of(path, staging)
+    assert "source 'e' has 'records', which its format 'table' cannot have" in told
+    assert "source 'e' has 'only', which its format 'table' cannot have" in told
+
+
+def test_a_format_may_say_what_encloses_its_records(tmp_path: Path) -> None:
+    changed = TWIN.replace("reader: json", "reader: json, records: a")
+    staging = write_twin(tmp_path / "staging", changed)
+    entry = "sources: [{name: e, kind: shop, path: x, mapping: {user: ^.id}, format: json_lines}]"
+    (source,) = read_sources(write_sources(tmp_path, entry), read_raw_tables(staging))
+    assert source.mapping == {"user": "^.id"}
 
 
 @pytest.mark.parametrize("text", ["", "sources: {}", "- a", "sources: [", "other: 1"])

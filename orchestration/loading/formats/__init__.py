@@ -56,9 +56,12 @@ def _binary_reader(content: Content) -> str | None:
 
 
 def _accepted(delivery: Delivery) -> tuple[Format, ...]:
-    if delivery.source.format is not None:
-        return (delivery.raw_table.format_named(delivery.source.format),)
-    return delivery.raw_table.formats
+    source, formats = delivery.source, delivery.raw_table.formats
+    if source.format is not None:
+        return (delivery.raw_table.format_named(source.format),)
+    if source.records is not None or source.only:
+        return tuple(each for each in formats if each.reader == "json")
+    return formats
 
 
 def _text_format(content: Content, delivery: Delivery) -> Format:

@@ -1,21 +1,25 @@
 """What every reader gives to the load: records to write, and how to insert them."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import duckdb
 
-from orchestration.loading.parts import Part
+from orchestration.loading.parts import PART_BYTES, Part
 from orchestration.loading.text import Batch, Rejection
 
 
 @dataclass(frozen=True)
 class PartOutcome:
-    """What became of a work file: read = inserted + rejected, always."""
+    """What became of a work file: read = inserted + rejected, always.
+
+    Lines that were passed over, by what they say of themselves, are no records of this source.
+    """
 
     read: int
     inserted: int
     rejections: list[Rejection]
+    passed_over: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class TextLoad:
     read_alone: Callable[[bytes], Iterable[Batch]] | None = None
     preamble: bytes = b""
     format_name: str = ""
+    part_bytes: int = PART_BYTES
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ taken where a survey of the work file finds no doubtful record in it.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ import duckdb
 
 from orchestration.loading.formats import json_verdict
 from orchestration.loading.formats.common import NeedsCare, PartOutcome
+from orchestration.loading.formats.json_sql import IS_LENIENT, columns_of, values_at
 from orchestration.loading.inserting import Delivery, insert_rows
-from orchestration.loading.mapping import Origin, origins_of, used_keys
+from orchestration.loading.mapping import Origin, pointer_of, used_keys
 from orchestration.loading.parts import Part, part_relation, whole_line_relation
 from orchestration.loading.text import Rejection
 from orchestration.loading.warehouse import file_literal, identifier, literal
@@ -30,17 +31,11 @@ _MAX_LISTED_KEYS = 32
 _MAX_UNKNOWN_COLUMNS = 200
 _MIN_OBJECT_BYTES = 4 << 20
 
-# DuckDB's parser takes NaN, Infinity and a trailing comma; the standard does not. The first tests
-# are cheap and let some innocent text through to the second, which is exact but for strings.
-_MAY_BE_LENIENT = (
-    "(contains({0}, ',}}') or contains({0}, ',]') "
-    "or regexp_matches({0}, '(?i)nan[\\s,}}\\]]') "
-    "or regexp_matches({0}, '(?i)inf(?:inity)?[\\s,}}\\]]') "
-    "or regexp_matches({0}, ',[ \\t\\r\\n]+[}}\\]]'))"
-)
-_IS_LENIENT = (
-    "(case when " + _MAY_BE_LENIENT + " then regexp_matches({0}, "
-    "'[:\\[,\\s-](?i:nan|inf)|,\\s*[}}\\]]') else false end)"
+# The condition, never null, under which a record needs no second look.
+_CLEAN_CONDITION = (
+    "coalesce(len(try(json_keys(record))) > 0, false) "
+    "and len(list_distinct(try(json_keys(record)))) = len(try(json_keys(record))) "
+    f"and not {IS_LENIENT.format('record')}"
 )
 
 
@@ -49,7 +44,8 @@ class Plan:
     """How the fields of a record become columns.
 
     `value` is a SQL expression of `record` that is null where the record does not fit; `columns`
-    are expressions of that value; `types` are those of the columns, none where all is text.
+    are expressions of that value; `types` are those of the columns, none where all is text;
+    `enclosing` are members, null where empty, that keep what encloses the record.
     """
 
     delivery: Delivery
@@ -57,11 +53,7 @@ class Plan:
     columns: Mapping[str, str]
     known_keys: frozenset[str]
     types: dict[str, Any]
-
-    @property
-    def has_parent(self) -> bool:
-        """Tell whether records are elements of an array in their line, their parent."""
-        return self.delivery.source.records is not None
+    enclosing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,10 +64,8 @@ class _Survey:
     unknown_keys: tuple[str, ...]
 
 
-def plan_of(delivery: Delivery) -> Plan:
-    """Return how records of the delivery become columns: by their own names, or as mapped."""
-    if delivery.raw_table.mapped:
-        return _mapped_plan(delivery, origins_of(delivery.raw_table, delivery.source))
+def typed_plan(delivery: Delivery) -> Plan:
+    """Return how records whose fields have the names and types of the columns become those."""
     types = {column.name: duckdb.sqltype(column.data_type) for column in delivery.raw_table.columns}
     structure = json.dumps({name: _structure(each) for name, each in types.items()})
     value = f"from_json(record, {literal(structure)})"
@@ -90,6 +80,27 @@ def plan_of(delivery: Delivery) -> Plan:
         columns={name: f"value.{identifier(name)}" for name in types},
         known_keys=frozenset(types),
         types=types,
+    )
+
+
+def mapped_plan(
+    delivery: Delivery, origins: Sequence[Origin], enclosing: Sequence[str] = ()
+) -> Plan:
+    """Return how fields of records, and of what encloses them, become columns of text or JSON."""
+    columns: dict[str, str] = {}
+    for level in sorted({origin.level for origin in origins if origin.constant is None}):
+        values = "value" if level == 0 else f"values{level}"
+        columns |= columns_of(values, _at(level, origins))
+    for origin in origins:
+        if origin.constant is not None:
+            columns[origin.column] = literal(origin.constant)
+    return Plan(
+        delivery=delivery,
+        value=values_at("record", _at(0, origins)),
+        columns=columns,
+        known_keys=frozenset(used_keys(_at(0, origins))),
+        types={},
+        enclosing=tuple(enclosing),
     )
 
 
@@ -127,7 +138,7 @@ def insert_numbered_objects(
     rejected = list(part.rejections)
     path = part.path
     if not survey.is_clean:
-        doubtful = f"(select * from {relation} where not ({_clean_condition(plan)}))"
+        doubtful = f"(select * from {relation} where not ({_CLEAN_CONDITION}))"
         judged = _judge(connection, plan, doubtful, part.unterminated_row)
         rejected += judged.rejected
         path = _without(part, {rejection.row_number for rejection in judged.rejected})
@@ -156,7 +167,7 @@ def insert_carefully(
     inserted = 0
     doubtful = relation
     if not plan.types:
-        condition = "true" if survey.is_clean else _clean_condition(plan)
+        condition = "true" if survey.is_clean else _CLEAN_CONDITION
         inserted = _insert_values(connection, plan, _values(plan, relation, condition), survey)
         doubtful = f"(select * from {relation} where not ({condition}))"
     if inserted < expected:
@@ -181,20 +192,17 @@ def _judge(
     connection: duckdb.DuckDBPyConnection, plan: Plan, relation: str, unterminated_row: int | None
 ) -> _Judged:
     rows = connection.execute(
-        "select row_number, line_number, record, json_valid(record), "
-        f"{_parent_is_missing(plan)} from {relation}"
+        f"select row_number, line_number, record, json_valid(record) from {relation}"
     ).fetchall()
     approved: dict[int, tuple[int, str]] = {}
     rejected: list[Rejection] = []
-    for row, line, text, is_valid, has_no_records in rows:
+    for row, line, text, is_valid in rows:
         verdict = json_verdict.verdict_on(
             text,
             types=plan.types,
+            is_valid=is_valid,
             is_unterminated=row == unterminated_row,
-            has_no_records=has_no_records,
         )
-        if verdict is None and not is_valid:
-            verdict = "invalid_json", "an escape that stands for no character"
         if verdict is None:
             approved[row] = line, text
         else:
@@ -202,43 +210,11 @@ def _judge(
     return _Judged(approved, rejected)
 
 
-def _clean_condition(plan: Plan) -> str:
-    """Return the condition, never null, under which a record needs no second look."""
-    keys = "try(json_keys(record))"
-    return " and ".join(
-        [
-            f"coalesce(len({keys}) > 0, false)",
-            f"len(list_distinct({keys})) = len({keys})",
-            f"not {_IS_LENIENT.format('record')}",
-            f"not {_parent_is_missing(plan)}",
-        ]
-    )
-
-
 # ---------------------------------------------------------------- plan
 
 
-def _mapped_plan(delivery: Delivery, origins: tuple[Origin, ...]) -> Plan:
-    own = [origin for origin in origins if origin.constant is None and not origin.is_in_parent]
-    parents = [origin for origin in origins if origin.is_in_parent]
-    columns = {origin.column: f"value[{position}]" for position, origin in enumerate(own, start=1)}
-    from_parent = f"json_extract_string(parent, {_pointers(parents)})"
-    for position, origin in enumerate(parents, start=1):
-        columns[origin.column] = f"{from_parent}[{position}]"
-    for origin in origins:
-        if origin.constant is not None:
-            columns[origin.column] = literal(origin.constant)
-    return Plan(
-        delivery=delivery,
-        value=f"json_extract_string(record, {_pointers(own)})",
-        columns=columns,
-        known_keys=frozenset(used_keys(origins)),
-        types={},
-    )
-
-
-def _pointers(origins: Iterable[Origin]) -> str:
-    return "[" + ", ".join(literal(origin.pointer) for origin in origins) + "]::varchar[]"
+def _at(level: int, origins: Iterable[Origin]) -> list[Origin]:
+    return [origin for origin in origins if origin.level == level and origin.constant is None]
 
 
 def _structure(data_type: Any) -> Any:
@@ -263,21 +239,16 @@ def _survey(
     connection: duckdb.DuckDBPyConnection, plan: Plan, relation: str, record: str
 ) -> _Survey:
     groups = connection.execute(
-        f"select distinct try(json_keys({record})), {_IS_LENIENT.format(record)}, "
-        f"{_parent_is_missing(plan)} from {relation}"
+        f"select distinct try(json_keys({record})), {IS_LENIENT.format(record)} from {relation}"
     ).fetchall()
     unknown: dict[str, None] = {}
     is_clean = True
-    for keys, is_lenient, has_no_parent in groups:
+    for keys, is_lenient in groups:
         own_keys = [key for key in keys or () if key not in _NUMBER_KEYS or record == "record"]
-        is_clean &= bool(own_keys) and not is_lenient and not has_no_parent
+        is_clean &= bool(own_keys) and not is_lenient
         is_clean &= len(set(keys or ())) == len(keys or ())
         unknown.update(dict.fromkeys(key for key in own_keys if key not in plan.known_keys))
     return _Survey(is_clean, tuple(unknown))
-
-
-def _parent_is_missing(plan: Plan) -> str:
-    return "(parent is null)" if plan.has_parent else "false"
 
 
 # ---------------------------------------------------------------- the fast way
@@ -395,15 +366,13 @@ def _other_fields(plan: Plan, unknown: tuple[str, ...]) -> str:
         rest = f"nullif(json_merge_patch(record, {literal(used)})::varchar, '{{}}')"
         members = [f"substr({rest}, 2, length({rest}) - 2)"]
     else:
-        pointers = ", ".join(literal(Origin("", (key,)).pointer) for key in unknown)
+        pointers = ", ".join(literal(pointer_of([key])) for key in unknown)
         found = f"json_extract(record, [{pointers}]::varchar[])"
         members = [
             f"{literal(json.dumps(key) + ':')} || nullif({found}[{number}]::varchar, 'null')"
             for number, key in enumerate(unknown, start=1)
         ]
-    if plan.has_parent:
-        members.append("'\"^\":' || parent_rest")
-    return _object_of(members)
+    return _object_of([*members, *plan.enclosing])
 
 
 def _object_of(members: list[str]) -> str:

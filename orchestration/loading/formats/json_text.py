@@ -13,12 +13,15 @@ import duckdb
 
 from orchestration.loading.formats import json_documents, json_rows, json_verdict
 from orchestration.loading.formats.common import PartOutcome, TextLoad
-from orchestration.loading.formats.nested_records import Exploder
+from orchestration.loading.formats.nested_records import Exploder, other_fields_of_enclosing
 from orchestration.loading.inserting import Delivery
-from orchestration.loading.mapping import origins_of, used_keys
+from orchestration.loading.mapping import nesting_of, origins_of
 from orchestration.loading.parts import Part
 from orchestration.loading.text import Batch, Rejection, read_batches, read_blocks
 from orchestration.sources import Format
+
+# A line of nested records may be long, and DuckDB holds a thousand or two of them at a time.
+NESTED_PART_BYTES = 16 << 20
 
 _DELIMITER = "\x01"
 
@@ -28,7 +31,7 @@ def recognises(head: bytes) -> bool:
     return head.lstrip()[:1] in (b"{", b"[")
 
 
-def prepare(chunks: Iterator[bytes], delivery: Delivery, _format: Format) -> TextLoad:
+def prepare(chunks: Iterator[bytes], delivery: Delivery, fmt: Format) -> TextLoad:
     """Return the records of JSON lines, an array or documents, and how to insert them."""
     head = next(chunks, b"")
     everything = chain([head], chunks)
@@ -37,17 +40,21 @@ def prepare(chunks: Iterator[bytes], delivery: Delivery, _format: Format) -> Tex
         batches = read_batches(read_blocks(everything))
     else:
         batches = json_documents.read_documents(everything, is_array=layout == "array")
-    plan = json_rows.plan_of(delivery)
+    origins = origins_of(delivery.raw_table, delivery.source, fmt)
+    nesting = nesting_of(delivery.source, fmt)
+    if nesting is not None:
+        plan = json_rows.mapped_plan(delivery, origins, other_fields_of_enclosing(nesting))
+        insert = partial(_insert_nested, plan, Exploder(nesting, origins))
+        lines = _objects_only(batches, plan.types)
+        return TextLoad(lines, _DELIMITER, insert, part_bytes=NESTED_PART_BYTES)
+    is_mapped = delivery.raw_table.mapped
+    plan = json_rows.mapped_plan(delivery, origins) if is_mapped else json_rows.typed_plan(delivery)
     records = _objects_only(batches, plan.types)
-    if delivery.source.records is not None:
-        origins = origins_of(delivery.raw_table, delivery.source)
-        exploder = Exploder(delivery.source.records, used_keys(origins, in_parent=True))
-        return TextLoad(records, _DELIMITER, partial(_insert_elements, plan, exploder))
 
     def read_alone(record: bytes) -> Iterator[Batch]:
         return _objects_only(read_batches(read_blocks([record])), plan.types)
 
-    if delivery.raw_table.mapped:
+    if is_mapped:
         insert = partial(json_rows.insert_lines, plan)
         return TextLoad(records, _DELIMITER, insert, layout="json", read_alone=read_alone)
     return TextLoad(
@@ -60,13 +67,14 @@ def prepare(chunks: Iterator[bytes], delivery: Delivery, _format: Format) -> Tex
     )
 
 
-def _insert_elements(
+def _insert_nested(
     plan: json_rows.Plan, exploder: Exploder, connection: duckdb.DuckDBPyConnection, part: Part
 ) -> PartOutcome:
-    relation, read, rejections = exploder.explode(connection, part)
-    return json_rows.insert_carefully(
-        connection, plan, relation, read, rejections, part.unterminated_row
+    found = exploder.explode(connection, part)
+    outcome = json_rows.insert_carefully(
+        connection, plan, found.relation, found.read, found.rejections, unterminated_row=None
     )
+    return replace(outcome, passed_over=found.passed_over)
 
 
 def _without_brace(batch: Batch) -> Batch:

@@ -10,9 +10,14 @@ from orchestration.loading.text import Batch, rejected_bytes
 
 MAX_DEPTH = 1000
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_AS_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_MAX_ROUNDS = 50
 
 Verdict = tuple[str, str]
+
+_NOT_VALID = "invalid_json", "an escape that stands for no character"
 
 
 class _Members(list):
@@ -23,10 +28,13 @@ def verdict_on(
     text: str,
     *,
     types: Mapping[str, Any],
+    is_valid: bool = True,
     is_unterminated: bool = False,
-    has_no_records: bool = False,
 ) -> Verdict | None:
-    """Return reason and detail where the record may not be loaded."""
+    """Return reason and detail where the record may not be loaded.
+
+    `is_valid` is what DuckDB says, whose parser alone sees some escapes.
+    """
     try:
         record = _parse(text)
     except json.JSONDecodeError as error:
@@ -36,17 +44,17 @@ def verdict_on(
     except _NotStandard as error:
         return "invalid_json", f"{error} is no JSON value"
     except RecursionError:
-        return None
+        return None if is_valid else _NOT_VALID
     if not isinstance(record, _Members):
         return "not_an_object", f"expected an object, found {text[:80]!r}"
     names = [name for name, _ in record]
     repeated = sorted({name for name in names if names.count(name) > 1}) if names else []
     if repeated:
         return "duplicate_key", f"twice in the record: {', '.join(map(repr, repeated[:10]))}"
-    if has_no_records:
-        return "missing_records", "the array of records is not in the record"
     mismatch = _container_mismatch(record, types)
-    return None if mismatch is None else ("wrong_type", mismatch)
+    if mismatch is not None:
+        return "wrong_type", mismatch
+    return None if is_valid else _NOT_VALID
 
 
 def mismatch_in(text: str, types: Mapping[str, Any]) -> str:
@@ -63,7 +71,7 @@ def without_too_deep(batch: Batch) -> Batch:
         number
         for number, line in enumerate(batch.lines)
         if len(line) > 2 * MAX_DEPTH and line.count(b"[") + line.count(b"{") > MAX_DEPTH
-        if _depth(line) > MAX_DEPTH
+        if _is_too_deep(line)
     }
     if not suspects:
         return batch
@@ -193,13 +201,16 @@ def _shown(value: Any) -> str:
     return value[:80] if isinstance(value, _Number) else json.dumps(value)[:80]
 
 
-def _depth(line: bytes) -> int:
-    depth = deepest = 0
-    for token in _TOKEN.finditer(line):
-        first = token.group()[:1]
-        if first in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif first in b"]}":
-            depth -= 1
-    return deepest
+def _is_too_deep(line: bytes) -> bool:
+    brackets = _STRING.sub(b"", line).translate(_AS_BRACKETS, _NO_BRACKETS)
+    # each round takes the innermost pairs away; long lines are seldom deep
+    for taken in range(_MAX_ROUNDS):
+        if taken + len(brackets) <= MAX_DEPTH:
+            return False
+        brackets = brackets.replace(b"[]", b"")
+    depth = _MAX_ROUNDS
+    for bracket in brackets:
+        depth += 1 if bracket == ord("[") else -1
+        if depth > MAX_DEPTH:
+            return True
+    return False
