@@ -17,18 +17,34 @@
 {#- The source kinds: adding one here brings its staging models into the union. #}
 {% macro source_kinds() %}
     {{ return([
-        'access_log', 'amplitude', 'ga4', 'generic', 'mixpanel', 'posthog', 'segment', 'snowplow',
+        'access_log', 'amplitude', 'ga4', 'generic', 'mixpanel', 'posthog', 'segment',
+        'segment_warehouse', 'snowplow',
     ]) }}
 {% endmacro %}
 
 {#- The kinds that deliver the items of carts and orders as rows: stg_<kind>__event_items. #}
 {% macro source_kinds_with_items() %}
-    {{ return(['ga4', 'generic', 'segment', 'snowplow']) }}
+    {{ return(['ga4', 'generic', 'segment', 'segment_warehouse', 'snowplow']) }}
+{% endmacro %}
+
+{#- What every stg_<kind>__profiles delivers: records that say what is known of a user, a device or a
+    group, and are no events. #}
+{% macro profile_columns() %}
+    {{ return([
+        'profile_id', 'source_name', 'identifier', 'person_key', 'version', 'is_deleted',
+        'profiled_at', 'properties', 'rejection_reason', 'file_id', 'row_number', 'loaded_at',
+    ]) }}
+{% endmacro %}
+
+{#- The kinds whose exports hold such records: stg_<kind>__profiles. #}
+{% macro source_kinds_with_profiles() %}
+    {{ return(['posthog', 'segment_warehouse']) }}
 {% endmacro %}
 
 {#- The kinds that deliver the properties of events: stg_<kind>__event_properties. #}
 {% macro source_kinds_with_properties() %}
     {{ return([
-        'access_log', 'amplitude', 'ga4', 'generic', 'mixpanel', 'posthog', 'segment', 'snowplow',
+        'access_log', 'amplitude', 'ga4', 'generic', 'mixpanel', 'posthog', 'segment',
+        'segment_warehouse', 'snowplow',
     ]) }}
 {% endmacro %}

@@ -26,7 +26,7 @@ def test_the_seed_lists_the_loaders_reasons_in_its_words() -> None:
 
 def test_the_seed_lists_every_reason_of_the_models() -> None:
     used = set()
-    for path in MODELS.rglob("*.sql"):
+    for path in [*MODELS.rglob("*.sql"), *(ROOT / "dbt_project" / "macros").glob("*.sql")]:
         text = path.read_text()
         for case in re.findall(r"case(?:(?!\bcase\b).)*?end as rejection_reason", text, re.S):
             used |= set(re.findall(r"then\s+'(\w+)'", case))

@@ -6,12 +6,38 @@ load_files as (
 
 ),
 
+-- what is known of somebody is no event, and is accounted for all the same
+profiles as (
+
+    select
+        file_id,
+        verdict,
+        count(*) as record_count
+    from {{ ref('int_profiles_judged') }}
+    group by file_id, verdict
+
+),
+
 accepted as (
 
     select
         file_id,
-        count(*) as record_count
-    from {{ ref('int_events_accepted') }}
+        sum(record_count) as record_count
+    from (
+        select
+            file_id,
+            count(*) as record_count
+        from {{ ref('int_events_accepted') }}
+        group by file_id
+
+        union all
+
+        select
+            file_id,
+            record_count
+        from profiles
+        where verdict = 'accepted'
+    ) as by_content
     group by file_id
 
 ),
@@ -30,8 +56,22 @@ duplicates as (
 
     select
         file_id,
-        count(*) as record_count
-    from {{ ref('duplicate_events') }}
+        sum(record_count) as record_count
+    from (
+        select
+            file_id,
+            count(*) as record_count
+        from {{ ref('duplicate_events') }}
+        group by file_id
+
+        union all
+
+        select
+            file_id,
+            record_count
+        from profiles
+        where verdict = 'repeated'
+    ) as by_content
     group by file_id
 
 )
@@ -53,11 +93,11 @@ select
     load_files.detail,
     load_files.records_read,
     {% set is_live = "load_files.status = 'loaded' and load_files.superseded_by_file_id is null" -%}
-    case when {{ is_live }} then coalesce(accepted.record_count, 0) else 0 end
+    case when {{ is_live }} then cast(coalesce(accepted.record_count, 0) as bigint) else 0 end
         as records_accepted,
     case when {{ is_live }} then coalesce(rejected.record_count, 0) else 0 end
         as records_rejected,
-    case when {{ is_live }} then coalesce(duplicates.record_count, 0) else 0 end
+    case when {{ is_live }} then cast(coalesce(duplicates.record_count, 0) as bigint) else 0 end
         as records_duplicate,
     case
         when load_files.superseded_by_file_id is not null then load_files.records_read else 0

@@ -14,6 +14,13 @@ judged as (
 
 ),
 
+judged_profiles as (
+
+    select * from {{ ref('int_profiles_judged') }}
+    where verdict = 'rejected'
+
+),
+
 conflicts as (
 
     select * from {{ ref('int_events_repeated') }}
@@ -51,6 +58,19 @@ select
     cast(null as varchar) as record_base64,
     loaded_at as rejected_at
 from judged
+
+union all
+
+select
+    file_id,
+    source_name,
+    row_number,
+    rejection_reason as reason,
+    cast(null as varchar) as detail,
+    cast({{ json_of_row('judged_profiles') }} as varchar) as record_text,
+    cast(null as varchar) as record_base64,
+    loaded_at as rejected_at
+from judged_profiles
 
 union all
 
