@@ -226,3 +226,17 @@
 {% macro duckdb__replace_matches(text, pattern, replacement) -%}
     regexp_replace({{ text }}, {{ pattern }}, {{ replacement }}, 'g')
 {%- endmacro %}
+
+{#- A window without partition and order takes the rows as they come and sorts nothing; DuckDB keeps
+    the order of a sorted relation (preserve_insertion_order, its default). -#}
+{% macro duckdb__row_position(timeline) -%}
+    row_number() over ()
+{%- endmacro %}
+
+{% macro duckdb__previous(value, timeline) -%}
+    lag({{ value }}) over ()
+{%- endmacro %}
+
+{% macro duckdb__latest(value, place, timeline) -%}
+    arg_max({{ value }}, {{ place }}) over (rows between unbounded preceding and current row)
+{%- endmacro %}

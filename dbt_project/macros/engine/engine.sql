@@ -127,3 +127,15 @@
 {% macro replace_matches(text, pattern, replacement) -%}
     {{ return(adapter.dispatch('replace_matches', 'clickstream')(text, pattern, replacement)) }}
 {%- endmacro %}
+
+{% macro row_position(timeline) -%}
+    {{ return(adapter.dispatch('row_position', 'clickstream')(timeline)) }}
+{%- endmacro %}
+
+{% macro previous(value, timeline) -%}
+    {{ return(adapter.dispatch('previous', 'clickstream')(value, timeline)) }}
+{%- endmacro %}
+
+{% macro latest(value, place, timeline) -%}
+    {{ return(adapter.dispatch('latest', 'clickstream')(value, place, timeline)) }}
+{%- endmacro %}

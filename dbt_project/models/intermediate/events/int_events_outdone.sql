@@ -1,0 +1,46 @@
+-- an event id stands for one event: of the records that carry it, all but one are outdone
+with
+
+repeated_ids as (
+
+    select event_id
+    from {{ ref('int_events_unioned') }}
+    group by event_id
+    having count(*) > 1
+
+),
+
+candidates as (
+
+    select
+        event_id,
+        file_id,
+        row_number,
+        is_partial,
+        received_at
+    from {{ ref('int_events_named') }}
+    where
+        rejection_reason is null
+        and event_id in (select repeated_ids.event_id from repeated_ids)
+
+),
+
+ranked as (
+
+    select
+        *,
+        -- what says more wins, then first received; then what no order of loading decides
+        row_number() over (
+            partition by event_id
+            order by is_partial, received_at nulls last, file_id, row_number
+        ) as preference
+    from candidates
+
+)
+
+select
+    event_id,
+    file_id,
+    row_number
+from ranked
+where preference > 1
