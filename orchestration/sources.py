@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
 
-READERS = ("json", "csv", "parquet", "lines")
+READERS = ("json", "csv", "parquet", "lines", "w3c")
 
 _NESTED_TYPES = ("varchar", "json")
 
@@ -27,6 +27,7 @@ _OPTIONS_OF_READER: Mapping[str, tuple[str, ...]] = {
     "csv": ("delimiter", "quote", "header"),
     "parquet": (),
     "lines": ("pattern",),
+    "w3c": ("delimiter",),
 }
 
 

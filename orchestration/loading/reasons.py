@@ -18,6 +18,7 @@ REJECTION_REASONS: dict[str, str] = {
         "is not there, or is empty."
     ),
     "wrong_column_count": "The record has more or fewer columns than the header or the format.",
+    "missing_header": "No `#Fields:` line stands before the record to say what its columns are.",
     "malformed_quote": "A quoted value of the record goes on after its closing quote.",
     "line_not_matched": "The line does not have the shape of the format's pattern.",
 }

@@ -6,13 +6,18 @@ from functools import partial
 from pathlib import Path
 
 from orchestration.loading.containers import PARQUET_MAGIC, Content, text_of, write_unpacked
-from orchestration.loading.formats import delimited, json_text, lines, parquet
+from orchestration.loading.formats import delimited, json_text, lines, parquet, w3c
 from orchestration.loading.formats.common import TableLoad, TextLoad
 from orchestration.loading.inserting import Delivery
 from orchestration.loading.reasons import FileRefused
 from orchestration.sources import Format
 
-_PREPARE_TEXT = {"json": json_text.prepare, "csv": delimited.prepare, "lines": lines.prepare}
+_PREPARE_TEXT = {
+    "json": json_text.prepare,
+    "csv": delimited.prepare,
+    "lines": lines.prepare,
+    "w3c": w3c.prepare,
+}
 _READER_OF_SUFFIX = {
     ".json": "json",
     ".jsonl": "json",
@@ -82,4 +87,6 @@ def _recognises(head: bytes, delivery: Delivery, fmt: Format) -> bool:
         return json_text.recognises(head)
     if fmt.reader == "csv":
         return delimited.recognises(head, delivery, fmt)
+    if fmt.reader == "w3c":
+        return w3c.recognises(head)
     return lines.recognises(head, fmt)

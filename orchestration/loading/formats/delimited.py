@@ -5,7 +5,6 @@ without a quote character need no more than a count of their delimiters.
 """
 
 import csv
-import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,8 +14,14 @@ from itertools import chain
 import duckdb
 
 from orchestration.loading.formats.common import PartOutcome, TextLoad
+from orchestration.loading.formats.headed import (
+    check_header,
+    column_plan,
+    wanted_columns,
+    wrong_type,
+    wrong_width,
+)
 from orchestration.loading.inserting import Delivery, insert_rows
-from orchestration.loading.mapping import Origin, origins_of
 from orchestration.loading.parts import Part, part_relation
 from orchestration.loading.reasons import FileRefused
 from orchestration.loading.text import (
@@ -30,7 +35,7 @@ from orchestration.loading.text import (
     shifted,
     unsafe_bytes,
 )
-from orchestration.loading.warehouse import identifier, literal
+from orchestration.loading.warehouse import literal
 from orchestration.sources import Format
 
 _DELIMITERS = (",", ";", "\t", "|")
@@ -54,7 +59,7 @@ def recognises(head: bytes, delivery: Delivery, fmt: Format) -> bool:
         return False
     dialect = _dialect(first, delivery, fmt)
     if _has_header(fmt):
-        return bool(_wanted(delivery) & set(dialect.columns))
+        return bool(wanted_columns(delivery) & set(dialect.columns))
     return first.count(dialect.delimiter) == len(dialect.columns) - 1
 
 
@@ -66,7 +71,7 @@ def prepare(chunks: Iterator[bytes], delivery: Delivery, fmt: Format) -> TextLoa
     dialect = _dialect(first, delivery, fmt)
     blocks = read_blocks(chain([head], chunks))
     if _has_header(fmt) and first.strip():
-        _check_header(dialect, delivery)
+        check_header(dialect.columns, delivery)
         blocks = _without_first_line(blocks)
     # What tells the columns, or at least the delimiter, where the format does not.
     is_telling = _has_header(fmt) or not fmt.options.get("delimiter")
@@ -112,31 +117,6 @@ def _header(first: str, delimiter: str, quote: str) -> list[str]:
         return first.split(delimiter)
 
 
-def _column_of(origin: Origin) -> str:
-    return ".".join(origin.path)
-
-
-def _wanted(delivery: Delivery) -> set[str]:
-    return {
-        _column_of(origin)
-        for origin in origins_of(delivery.raw_table, delivery.source)
-        if origin.constant is None
-    }
-
-
-def _check_header(dialect: _Dialect, delivery: Delivery) -> None:
-    found = ", ".join(dialect.columns)[:300]
-    repeated = [name for name in dict.fromkeys(dialect.columns) if dialect.columns.count(name) > 1]
-    if repeated:
-        raise FileRefused("duplicate_header", f"twice in the header: {', '.join(repeated)[:300]}")
-    wanted = _wanted(delivery)
-    if not wanted & set(dialect.columns):
-        expected = ", ".join(sorted(wanted))[:300]
-        raise FileRefused(
-            "missing_required_column", f"its header is {found!r}; expected one of {expected}"
-        )
-
-
 def _without_first_line(blocks: Iterator[Block]) -> Iterator[Block]:
     for block in blocks:
         skipped = len(block.data) - len(block.data.lstrip(b"\r\n"))
@@ -175,9 +155,7 @@ def _of_right_width(batch: Batch, dialect: _Dialect) -> Batch:
             if count == expected:
                 kept.append((row, number, line))
             else:
-                rejections.append(
-                    _wrong_width(line.decode(), count + 1, expected + 1, row, number, None)
-                )
+                rejections.append(wrong_width(line.decode(), count + 1, expected + 1, row, number))
         rows = [row for row, _, _ in kept]
         line_numbers = [number for _, number, _ in kept]
         lines = [line for _, _, line in kept]
@@ -301,19 +279,6 @@ def _csv_problem(error: csv.Error, lines: _Lines) -> tuple[str, str]:
     return "malformed_quote", str(error)
 
 
-def _wrong_width(
-    text: str, found: int, expected: int, row: int, line_number: int, offset: int | None
-) -> Rejection:
-    return Rejection(
-        row,
-        "wrong_column_count",
-        f"{found} columns; expected {expected}",
-        text=text,
-        line_number=line_number,
-        byte_offset=offset,
-    )
-
-
 # ---------------------------------------------------------------- inserting a work file
 
 
@@ -321,44 +286,23 @@ def _insert(
     delivery: Delivery, dialect: _Dialect, connection: duckdb.DuckDBPyConnection, part: Part
 ) -> PartOutcome:
     names = [f"c{number}" for number in range(1, len(dialect.columns) + 1)]
-    positions = dict(zip(dialect.columns, names, strict=True))
     relation = part_relation(part, names)
-    types = {column.name: column.data_type for column in delivery.raw_table.columns}
-    columns: dict[str, str] = {}
-    conditions = ["true"]
-    used: set[str] = set()
-    for origin in origins_of(delivery.raw_table, delivery.source):
-        if origin.constant is not None:
-            columns[origin.column] = literal(origin.constant)
-        elif (position := positions.get(_column_of(origin))) is not None:
-            used.add(position)
-            if types[origin.column].lower() == "varchar":
-                columns[origin.column] = position
-            else:
-                columns[origin.column] = f"try_cast({position} as {types[origin.column]})"
-                conditions.append(f"({position} is null or {columns[origin.column]} is not null)")
-    condition = " and ".join(conditions)
+    plan = column_plan(delivery, dict(zip(dialect.columns, names, strict=True)))
     inserted = insert_rows(
         connection,
         delivery,
         relation,
-        columns=columns,
-        other_fields=_other_fields(
-            [(name, position) for name, position in positions.items() if position not in used]
-        ),
-        condition=condition,
+        columns=plan.columns,
+        other_fields=plan.other_fields,
+        condition=plan.fits,
     )
     rejections = list(part.rejections)
     if inserted < part.count:
         text = _line_of(names, dialect)
         left = connection.execute(
-            f"select row_number, line_number, {text} from {relation} where not ({condition})"
+            f"select row_number, line_number, {text} from {relation} where not ({plan.fits})"
         ).fetchall()
-        detail = "a value cannot be read as the type of its column"
-        rejections += [
-            Rejection(row, "wrong_type", detail, text=text, line_number=line)
-            for row, line, text in left
-        ]
+        rejections += [wrong_type(row, line, text) for row, line, text in left]
     return PartOutcome(part.count + len(part.rejections), inserted, rejections)
 
 
@@ -375,13 +319,3 @@ def _line_of(names: Sequence[str], dialect: _Dialect) -> str:
             for each in values
         ]
     return f"concat_ws({literal(dialect.delimiter)}, {', '.join(values)})"
-
-
-def _other_fields(unused: Sequence[tuple[str, str]]) -> str:
-    if not unused:
-        return "null"
-    members = ", ".join(
-        f"{literal(json.dumps(name) + ':')} || to_json({identifier(position)})::varchar"
-        for name, position in unused
-    )
-    return f"'{{' || nullif(concat_ws(',', {members}), '') || '}}'"
