@@ -17,8 +17,8 @@
 {#- The source kinds: adding one here brings its staging models into the union. #}
 {% macro source_kinds() %}
     {{ return([
-        'access_log', 'amplitude', 'ga4', 'generic', 'mixpanel', 'posthog', 'segment',
-        'segment_warehouse', 'snowplow',
+        'access_log', 'alb', 'amplitude', 'cloudflare', 'cloudfront', 'ga4', 'generic', 'iis',
+        'mixpanel', 'posthog', 'segment', 'segment_warehouse', 'snowplow',
     ]) }}
 {% endmacro %}
 

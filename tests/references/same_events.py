@@ -14,6 +14,19 @@ from marts.events
 left join marts.sessions on events.session_id = sessions.session_id
 where events.source_name = $1
 """
+# What a line of a log says, whatever the server: without the host, which not every log has.
+_REQUESTS = """
+select
+    events.occurred_at, events.event_name, events.page_path,
+    nullif(split_part(events.page_url, '?', 2), '') as query, events.referrer_url,
+    events.user_agent, events.is_bot, events.device_category,
+    json_extract_string(events.properties, '$.method') as method,
+    json_extract_string(events.properties, '$.status') as status,
+    sessions.started_at, sessions.event_count, sessions.page_view_count
+from marts.events
+left join marts.sessions on events.session_id = sessions.session_id
+where events.source_name = $1
+"""
 _ACCOUNT = """
 select status, records_read, records_accepted, records_rejected, records_duplicate
 from quality.load_files
@@ -29,6 +42,11 @@ def events_of(
     for row in rows:
         row["event_name"] = (renamed or {}).get(row["event_name"], row["event_name"])
     return sorted((tuple(row.values()) for row in rows), key=repr)
+
+
+def requests_of(warehouse: BuiltWarehouse, source_name: str) -> list[dict[str, Any]]:
+    """Return each request of a source with its session, in an order that no id decides."""
+    return sorted(warehouse.rows(_REQUESTS, [source_name]), key=repr)
 
 
 def account_of(warehouse: BuiltWarehouse, source_name: str) -> list[tuple[Any, ...]]:

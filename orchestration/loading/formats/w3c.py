@@ -44,17 +44,17 @@ def prepare(chunks: Iterator[bytes], delivery: Delivery, fmt: Format) -> TextLoa
 
 @dataclass
 class _Log:
-    """A log being read: at which record which header begins, and how many records were inserted.
+    """A log being read: at which record which header begins, and how many rows came before.
 
     The reading thread is ahead of the inserting one, and only ever adds headers that are of no
-    concern to the records before them.
+    concern to the records before them. Rows are counted within the log.
     """
 
     delivery: Delivery
     delimiter: str
     first_rows: list[int] = field(default_factory=lambda: [1])
     headers: list[_Header] = field(default_factory=lambda: [None])
-    rows_before: int = 0
+    offset: int | None = None
 
     def read(self, blocks: Iterator[Block]) -> Iterator[Batch]:
         """Yield the records; blocks without a directive are taken whole."""
@@ -72,11 +72,12 @@ class _Log:
     def insert(self, connection: duckdb.DuckDBPyConnection, part: Part) -> PartOutcome:
         """Insert the records of a work file, those of each header by its columns."""
         read = part.count + len(part.rejections)
-        first, last = self.rows_before + 1, self.rows_before + read
-        self.rows_before = last
-        begin, end = bisect_right(self.first_rows, first) - 1, bisect_right(self.first_rows, last)
-        headers = list(dict.fromkeys(self.headers[begin:end]))
-        relation = self._relation(connection, part, begin, end, headers)
+        if self.offset is None:  # the members of the zip before this one
+            self.offset = part.rows_before
+        first = part.rows_before - self.offset + 1
+        spans = self._spans(first, first + read - 1)
+        headers = list(dict.fromkeys(header for _, header in spans))
+        relation = self._relation(connection, part, spans, headers)
         plans = [self._plan(number, header) for number, header in enumerate(headers)]
         inserted = sum(
             insert_rows(
@@ -132,24 +133,34 @@ class _Log:
             self.first_rows.append(row)
             self.headers.append(header)
 
+    def _spans(self, first: int, last: int) -> list[tuple[int, _Header]]:
+        """Return the headers that count for these records, each with the record it begins at."""
+        begin, end = bisect_right(self.first_rows, first) - 1, bisect_right(self.first_rows, last)
+        rows = [first, *self.first_rows[begin + 1 : end]]
+        return list(zip(rows, self.headers[begin:end], strict=True))
+
     def _relation(
         self,
         connection: duckdb.DuckDBPyConnection,
         part: Part,
-        begin: int,
-        end: int,
+        spans: Sequence[tuple[int, _Header]],
         headers: Sequence[_Header],
     ) -> str:
         """Return the records taken apart, each with the number of its header."""
         records = part_relation(part, ["record"])
         number = "0"
         if len(headers) > 1:
+            number_of = {header: number for number, header in enumerate(headers)}
+            rows = [row + (self.offset or 0) for row, _ in spans]
+            last = part.rows_before + part.count + len(part.rejections)
             connection.execute(
-                "create or replace temp table headers as select unnest($1::bigint[]) as first_row, "
-                "unnest($2::bigint[]) as header",
-                [self.first_rows[begin:end], [headers.index(h) for h in self.headers[begin:end]]],
+                "create or replace temp table header_of_row as select "
+                "unnest(range(first_row, next_row)) as row_number, header from (select "
+                "unnest($1::bigint[]) as first_row, unnest($2::bigint[]) as next_row, "
+                "unnest($3::bigint[]) as header)",
+                [rows, [*rows[1:], last + 1], [number_of[header] for _, header in spans]],
             )
-            records = f"{records} as records asof join headers on row_number >= first_row"
+            records = f"{records} inner join header_of_row using (row_number)"
             number = "header"
         cells = f"string_split(record, {literal(self.delimiter)})"
         return (
