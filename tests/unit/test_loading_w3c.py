@@ -1,6 +1,7 @@
 """A W3C extended log is read by its `#Fields:` lines, wherever and however often they stand."""
 
 import gzip
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,7 +31,7 @@ HEADER = "#Version: 1.0\n#Fields: date cs-uri-stem sc-status\n"
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
-    here = Shop(tmp_path, LOG)
+    here = Shop(tmp_path, LOG, max_rejected_share=1)
     yield here
     here.connection.close()
 
@@ -128,8 +129,8 @@ def test_headers_and_records_find_each_other_through_all_blocks_and_work_files(
 ) -> None:
     monkeypatch.setattr("orchestration.loading.containers._CHUNK_BYTES", 1500)
     monkeypatch.setattr(
-        "orchestration.loading.load.write_parts",
-        lambda *args, **options: parts.write_parts(*args, **options, part_bytes=4000),
+        "orchestration.loading.reading.write_parts",
+        lambda *args, **options: parts.write_parts(*args, **options | {"part_bytes": 4000}),
     )
     headers = ["date cs-uri-stem sc-status", "sc-status date cs-uri-stem", "cs-uri-stem date x"]
     lines, expected = [], []
@@ -153,3 +154,17 @@ def test_headers_and_records_find_each_other_through_all_blocks_and_work_files(
     assert [number for number, _ in shop.rejected()] == sorted(
         set(range(1, 901)) - {each[0] for each in expected}
     )
+
+
+def test_each_member_of_a_zip_has_its_own_headers(shop: Shop) -> None:
+    with zipfile.ZipFile(shop.inbox / "logs.zip", "w") as archive:
+        archive.writestr("1.log", HEADER + "2026-11-01 /a 200\n2026-11-01 /broken\n")
+        archive.writestr("2.log", "#Fields: cs-uri-stem x\n/b 1\n#Fields: x cs-uri-stem\n2 /c\nd\n")
+    loaded = shop.load()
+    assert (loaded.read, loaded.rejected) == (5, 2)
+    assert shop.rows('_row_number, "cs-uri-stem", "sc-status", _other_fields') == [
+        (1, "/a", 200, None),
+        (3, "/b", None, '{"x":"1"}'),
+        (4, "/c", None, '{"x":"2"}'),
+    ]
+    assert shop.rejected() == [(2, "wrong_column_count"), (5, "wrong_column_count")]
