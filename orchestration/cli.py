@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 import duckdb
 
-from orchestration import dbt, locking, operations, progress, publishing, reporting
+from orchestration import captured_events, dbt, locking, operations, progress, publishing, reporting
 from orchestration.loading import LoadingStopped
 from orchestration.settings import Settings, SettingsError, read_settings
 from orchestration.sources import SourcesError
@@ -27,7 +27,12 @@ _FAILURES = (
     publishing.PublishRefused,
     OSError,
 )
-_MISTAKES = (SettingsError, SourcesError, operations.UnknownSource)
+_MISTAKES = (
+    SettingsError,
+    SourcesError,
+    operations.UnknownSource,
+    captured_events.CannotCheck,
+)
 
 
 # `dagster dev` recommends its successor, a project generator with a layout of its own.
@@ -160,6 +165,35 @@ def status(settings: Settings) -> None:
 def query(settings: Settings, sql: str) -> None:
     """Ask the published marts a question, such as "from marts.sessions limit 5"."""
     click.echo(publishing.query(settings.published_path, sql))
+
+
+@main.command("check-events")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--kind", metavar="KIND", help="Which of the kinds in docs/sources.md they are.")
+@click.option("--source", "source_name", metavar="NAME", help="… or which source of sources.yml.")
+@click.option("--unused", is_flag=True, help="Report expected events that are not in the files.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@command
+def check_events(
+    settings: Settings,
+    files: tuple[Path, ...],
+    kind: str | None,
+    source_name: str | None,
+    unused: bool,
+    as_json: bool,
+) -> None:
+    """Check captured events against the tracking plan, away from the warehouse.
+
+    Exit codes: 0 all as planned, 1 some are not, 2 wrong usage.
+    """
+    if (kind is None) == (source_name is None):
+        raise click.UsageError("say what the files are: either --kind or --source")
+    check = captured_events.check_events(
+        settings, files, kind=kind, source_name=source_name, with_unused=unused
+    )
+    click.echo(reporting.event_check_json(check) if as_json else reporting.event_check(check))
+    if not check.passed:
+        raise SystemExit(1)
 
 
 @main.command()

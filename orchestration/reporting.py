@@ -1,13 +1,17 @@
 """How to say what happened: text for the terminal. Imports no Dagster."""
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 
 import click
 
+from orchestration.captured_events import EventCheck, Finding
 from orchestration.dbt import DbtRun
 from orchestration.loading import FileOutcome
 from orchestration.operations import SourceLoad
@@ -17,6 +21,8 @@ from orchestration.status import SourceStatus, Status, Totals
 
 _SHOWN_REFUSALS = 5
 _SHOWN_FAILURES = 5
+_SHOWN_REJECTIONS = 20
+_SHOWN_CHARACTERS = 80
 
 
 def one_line(message: object) -> str:
@@ -169,6 +175,100 @@ def status(settings: Settings, status: Status, now: datetime) -> str:
             _publication_paragraph(settings, status, utc),
         )
     )
+
+
+def event_check(check: EventCheck) -> str:
+    """Return how captured events break the tracking plan: each event with what is wrong with it."""
+    lines = []
+    for file in check.refused:
+        lines.append(f"{file.path}: {file.reason or file.status}: {one_line(file.detail or '')}")
+    for event, findings in groupby(check.findings, key=lambda each: each.event_name):
+        found = list(findings)
+        lines.append(_event_heading(event, found[0]))
+        lines += [f"  {line}" for finding in found for line in _finding(finding)]
+    if check.rejected:
+        lines.append("rejected records, which are no events")
+        lines += [
+            f"  {record.path}, record {record.row_number}: {record.reason}"
+            + (f": {_shortened(record.detail)}" if record.detail else "")
+            for record in check.rejected[:_SHOWN_REJECTIONS]
+        ]
+        if len(check.rejected) > _SHOWN_REJECTIONS:
+            lines.append(f"  and {len(check.rejected) - _SHOWN_REJECTIONS:,} more")
+    what = f"{_count(check.events, 'event')} of {_count(len(check.files), 'file')}"
+    if check.passed:
+        lines.append(f"{what}: all as planned")
+    elif not lines:
+        lines.append(f"{what}: there is nothing to check")
+    else:
+        lines += [
+            "",
+            f"{what}: {_count(len(check.findings), 'violation')} of the tracking plan, "
+            f"{_count(len(check.rejected), 'rejected record')}",
+            "Mend what is sent; or, where it is right, the plan: planned_events.csv and "
+            "planned_properties.csv in seeds/definitions.",
+        ]
+    return "\n".join(lines)
+
+
+def event_check_json(check: EventCheck) -> str:
+    """Return the same for programs."""
+    document = {
+        "passed": check.passed,
+        "events": check.events,
+        "files": [
+            {
+                "path": file.path,
+                "status": file.status,
+                "reason": file.reason,
+                "detail": file.detail,
+                "records_read": file.read,
+                "records_rejected": file.rejected,
+            }
+            for file in check.files
+        ],
+        "violations": [asdict(finding) for finding in check.findings],
+        "rejected": [asdict(record) for record in check.rejected],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _event_heading(event_name: str | None, finding: Finding) -> str:
+    if event_name is None:
+        return "other events"
+    heading = _shortened(event_name)
+    if finding.source_event_name not in (None, event_name):
+        heading += f" (sent as {_shortened(finding.source_event_name)})"
+    return heading + (f", owner: {finding.owner}" if finding.owner else "")
+
+
+def _finding(finding: Finding) -> list[str]:
+    events = _count(finding.records_affected, "event")
+    times = f"in {finding.records_affected:,} of {finding.records_seen:,}"
+    sent = f"is {finding.sent_type} {_shortened(finding.example_value or '')} {times}"
+    names = (finding.source_property_names or "").replace(", ", " or ")
+    what = {
+        "unknown_event": f"is not in the tracking plan ({events})",
+        "near_duplicate_event": f"is not in the tracking plan ({events}); "
+        f"did you mean {finding.expected}?",
+        "unused_event": "is expected and was never sent",
+        "missing_property": f"missing {times}; expected {finding.expected}, sent as {names}",
+        "wrong_type": f"{sent}; expected {finding.expected}",
+        "unexpected_value": f"{sent}; expected {finding.expected}",
+        "unplanned_property": f"is not in the tracking plan, {times}",
+    }[finding.violation]
+    if finding.property_name is not None:
+        what = f"{_shortened(finding.property_name)}: {what}"
+    lines = [f"{finding.violation:<21} {what}"]
+    if finding.path is not None:
+        lines.append(f"{'':<21} first in {finding.path}, record {finding.row_number}")
+    return lines
+
+
+def _shortened(text: str) -> str:
+    line = one_line(text) if text.strip() else repr(text)
+    shown = "".join(each if each.isprintable() else "\ufffd" for each in line)
+    return shown if len(shown) <= _SHOWN_CHARACTERS else shown[: _SHOWN_CHARACTERS - 1] + "…"
 
 
 def _sources_paragraph(settings: Settings, status: Status, now: datetime) -> str:

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
@@ -75,6 +75,10 @@ class Settings:
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }
 
+    def with_data_dir(self, data_dir: Path) -> "Settings":
+        """Return the same settings with everything that is written below another folder."""
+        return replace(self, **_places_in(data_dir))
+
     def make_directories(self) -> None:
         """Create the data folders; what holds raw records is for its owner's eyes alone."""
         _make_directory(self.data_dir, 0o711)
@@ -86,23 +90,28 @@ class Settings:
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Return the settings that the environment gives, with a default for each that it does not."""
     env = os.environ if environment is None else environment
-    data_dir = _path(env, "CLICKSTREAM_DATA_DIR", PROJECT_DIR / "data")
     return Settings(
         project_dir=PROJECT_DIR,
-        data_dir=data_dir,
-        warehouse_path=data_dir / "warehouse.duckdb",
-        # Not marts.duckdb: a tool names the database after its file, and with a schema of the same
-        # name "marts.sessions" would be ambiguous.
-        published_path=data_dir / "published" / "clickstream.duckdb",
-        landing_dir=data_dir / "landing",
-        temp_dir=data_dir / "tmp",
-        dagster_home=data_dir / "dagster",
+        **_places_in(_path(env, "CLICKSTREAM_DATA_DIR", PROJECT_DIR / "data")),
         sources_path=_path(env, "CLICKSTREAM_SOURCES", PROJECT_DIR / "sources.yml"),
         dbt_project_dir=PROJECT_DIR / "dbt_project",
         profiles_dir=PROJECT_DIR,
         memory_limit=_memory_limit(env),
         threads=_threads(env),
     )
+
+
+def _places_in(data_dir: Path) -> dict[str, Path]:
+    return {
+        "data_dir": data_dir,
+        "warehouse_path": data_dir / "warehouse.duckdb",
+        # Not marts.duckdb: a tool names the database after its file, and with a schema of the same
+        # name "marts.sessions" would be ambiguous.
+        "published_path": data_dir / "published" / "clickstream.duckdb",
+        "landing_dir": data_dir / "landing",
+        "temp_dir": data_dir / "tmp",
+        "dagster_home": data_dir / "dagster",
+    }
 
 
 def _make_directory(path: Path, mode: int) -> None:

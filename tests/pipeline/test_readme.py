@@ -25,7 +25,7 @@ def test_the_readme_asks_five_questions() -> None:
 
 
 def test_the_readme_names_every_command_and_no_other() -> None:
-    named = set(re.findall(r"^\| `clickstream (\w+)", README, re.MULTILINE))
+    named = set(re.findall(r"^\| `clickstream ([\w-]+)", README, re.MULTILINE))
     assert named == set(main.commands) - {"prepare"}
 
 

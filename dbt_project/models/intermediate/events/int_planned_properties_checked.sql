@@ -27,6 +27,16 @@ event_properties as (
 
 ),
 
+-- a table of text knows no types
+untyped_files as (
+
+    select file_id
+    from {{ ref('stg_loader__load_files') }}
+    where status = 'loaded' and format = 'csv'
+    group by file_id
+
+),
+
 looked_up as (
 
     select
@@ -40,6 +50,7 @@ looked_up as (
         rules.value_pattern,
         {{ json_first_member('event_properties.event_properties', 'rules.spellings') }}
             as typed_value,
+        untyped_files.file_id is not null as is_untyped,
         {{ json_first_member('event_properties.untyped_properties', 'rules.spellings') }}
             as untyped_value
     from accepted_events
@@ -51,6 +62,7 @@ looked_up as (
         on
             accepted_events.source_name = rules.source_name
             and accepted_events.event_name = rules.event_name
+    left join untyped_files on accepted_events.file_id = untyped_files.file_id
 
 ),
 
@@ -60,9 +72,12 @@ sent as (
         *,
         {{ json_text('coalesce(typed_value, untyped_value)', '$') }} as sent_value,
         case
-            when typed_value is not null then {{ json_type_name('typed_value') }}
             -- a text without a type of its own is whatever it can be read as
-            when {{ json_type_name('untyped_value') }} = 'text' then 'untyped'
+            when
+                {{ json_type_name('coalesce(typed_value, untyped_value)') }} = 'text'
+                and (typed_value is null or is_untyped)
+                then 'untyped'
+            when typed_value is not null then {{ json_type_name('typed_value') }}
             else {{ json_type_name('untyped_value') }}
         end as sent_type
     from looked_up

@@ -93,6 +93,19 @@ spelled as (
 
 ),
 
+-- a name that the kind and all kinds have in common counts where it is narrowest
+ranked as (
+
+    select
+        *,
+        row_number() over (
+            partition by source_name, event_name, property_name, spelling
+            order by breadth, priority
+        ) as preference
+    from spelled
+
+),
+
 spellings as (
 
     select
@@ -101,7 +114,8 @@ spellings as (
         property_name,
         {{ list_in_order('spelling', 'breadth, priority, spelling') }} as spellings,
         string_agg(spelling, ', ' order by breadth, priority, spelling) as source_property_names
-    from spelled
+    from ranked
+    where preference = 1
     group by source_name, event_name, property_name
 
 )

@@ -18,6 +18,7 @@ renamed as (
 
         ---------- strings
         path,
+        format,
         content_sha256,
         status,
         reason,
