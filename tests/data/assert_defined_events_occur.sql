@@ -4,9 +4,18 @@ with
 
 defined as (
 
-    select 'funnel ' || funnel as definition, source_name, event_name from {{ ref('funnels') }}
+    select
+        'funnel ' || funnel as definition,
+        source_name,
+        event_name
+    from {{ ref('funnels') }}
+
     union all
-    select 'conversion ' || conversion_name, source_name, event_name
+
+    select
+        'conversion ' || conversion_name as definition,
+        source_name,
+        event_name
     from {{ ref('conversion_definitions') }}
 
 ),
@@ -33,4 +42,4 @@ where
     defined.event_name != '*'
     and seen.event_name is null
     -- an empty warehouse has seen nothing yet
-    and exists (select 1 from seen)
+    and exists (select 1 from {{ ref('events') }})

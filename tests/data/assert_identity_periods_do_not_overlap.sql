@@ -7,7 +7,8 @@ periods as (
     select
         *,
         lead(valid_from) over (
-            partition by source_name, identifier_type, identifier order by valid_from, valid_to nulls last
+            partition by source_name, identifier_type, identifier
+            order by valid_from, valid_to nulls last
         ) as next_valid_from
     from {{ ref('person_identities') }}
     where identifier_type = 'device'
