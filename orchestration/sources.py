@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
 
-READERS = ("json", "csv", "parquet", "lines", "w3c")
+READERS = ("json", "csv", "parquet", "avro", "lines", "w3c")
 
 _NESTED_TYPES = ("varchar", "json")
 
@@ -26,6 +26,7 @@ _OPTIONS_OF_READER: Mapping[str, tuple[str, ...]] = {
     "json": ("records", "mapping", "only"),
     "csv": ("delimiter", "quote", "header"),
     "parquet": (),
+    "avro": (),
     "lines": ("pattern",),
     "w3c": ("delimiter",),
 }

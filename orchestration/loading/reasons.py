@@ -45,6 +45,7 @@ REFUSAL_REASONS: dict[str, str] = {
     "duplicate_header": "Its header names a column twice.",
     "unterminated_quote": "A quoted value never ends, so record boundaries are unknown.",
     "parquet_invalid": "It cannot be read as Parquet.",
+    "avro_invalid": "It cannot be read as Avro: cut short, damaged, or of an unusable schema.",
     "format_not_accepted": "Its physical format is none that its source takes.",
     "too_many_rejections": "More of its records are rejected than `max_rejected_share` allows.",
     "out_of_memory": "It needs more memory than the limit allows; it is tried again.",

@@ -13,6 +13,7 @@ from orchestration.loading.containers import (
     text_of,
     write_unpacked,
 )
+from orchestration.loading.formats import avro
 from orchestration.loading.reasons import naming
 from orchestration.loading.warehouse import file_literal
 from orchestration.sources import RawTable
@@ -42,6 +43,8 @@ def table_of(
 def _fields(connection: duckdb.DuckDBPyConnection, content: Content, work_dir: Path) -> set[str]:
     if content.head.startswith(PARQUET_MAGIC):
         return _parquet_fields(connection, write_unpacked(content, work_dir))
+    if content.head.startswith(avro.MAGIC):
+        return avro.field_names(next(content.chunks, b""))
     return _text_fields(next(text_of(content), b""))
 
 

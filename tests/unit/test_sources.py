@@ -68,7 +68,7 @@ def test_the_projects_own_twins_are_read() -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (("reader: json", "reader: avro"), "reader = 'avro'; expected one of json, csv"),
+        (("reader: json", "reader: orc"), "reader = 'orc'; expected one of json, csv"),
         (("on_redelivery: append", "on_redelivery: never"), "on_redelivery = 'never'"),
         (("mapped: true", "maped: true"), "has loader.maped"),
         (('quote: ""', 'escape: ""'), "formats.table.escape is unknown"),

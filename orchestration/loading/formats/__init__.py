@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from orchestration.loading.containers import PARQUET_MAGIC, Content, text_of, write_unpacked
-from orchestration.loading.formats import delimited, json_text, lines, parquet, w3c
+from orchestration.loading.formats import avro, delimited, json_text, lines, parquet, w3c
 from orchestration.loading.formats.common import TableLoad, TextLoad
 from orchestration.loading.inserting import Delivery
 from orchestration.loading.reasons import FileRefused
@@ -17,6 +17,8 @@ _PREPARE_TEXT = {
     "csv": delimited.prepare,
     "lines": lines.prepare,
     "w3c": w3c.prepare,
+    # What Avro is read into.
+    "avro": json_text.prepare,
 }
 _READER_OF_SUFFIX = {
     ".json": "json",
@@ -25,8 +27,8 @@ _READER_OF_SUFFIX = {
     ".csv": "csv",
     ".tsv": "csv",
 }
-_MAGICS = {"parquet": PARQUET_MAGIC}
-_TITLES = {"parquet": "Parquet"}
+_MAGICS = {"parquet": PARQUET_MAGIC, "avro": avro.MAGIC}
+_TITLES = {"parquet": "Parquet", "avro": "Avro"}
 
 
 def prepare(content: Content, delivery: Delivery) -> TextLoad | TableLoad:
@@ -39,6 +41,8 @@ def prepare(content: Content, delivery: Delivery) -> TextLoad | TableLoad:
     if fmt is None:
         names = ", ".join(each.name for each in accepted)
         raise FileRefused("format_not_accepted", f"it is {_TITLES[reader]}; expected {names}")
+    if reader == "avro":
+        return prepare_as(fmt, avro.json_lines(content.chunks), delivery)
     path = write_unpacked(content, delivery.work_dir)
     return TableLoad(partial(parquet.insert, delivery, path), format_name=fmt.name)
 
