@@ -31,6 +31,7 @@ _MISTAKES = (
     SettingsError,
     SourcesError,
     operations.UnknownSource,
+    operations.UnknownReason,
     captured_events.CannotCheck,
 )
 
@@ -106,6 +107,27 @@ def load(settings: Settings, sources: tuple[str, ...], again: bool) -> None:
     with operations.warehouse_lock(settings, "clickstream load", say=click.echo):
         loads = _load(settings, sources, again=again)
     _fail_over_the_limit(loads)
+
+
+@main.command()
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@click.option("--reason", "reasons", multiple=True, help="Only what was rejected for this reason.")
+@command
+def replay(settings: Settings, sources: tuple[str, ...], reasons: tuple[str, ...]) -> None:
+    """Put rejected records through the loader again, after a fix."""
+    with operations.warehouse_lock(settings, "clickstream replay", say=click.echo):
+        _heading("replay")
+        replays = operations.replay(
+            settings,
+            sources,
+            reasons,
+            on_source=lambda done: click.echo(reporting.source_replay(done)),
+        )
+    if any(done.replayed for done in replays):
+        click.echo("  clickstream build makes events of what is loaded now")
+    failed = [file.path for done in replays for file in done.failed]
+    if failed:
+        raise CommandFailed(f"the replay of {', '.join(failed)} was undone; see above")
 
 
 @main.command()

@@ -7,6 +7,7 @@ import dagster as dg
 from orchestration.assets.dbt_models import build_dbt_assets, build_dbt_resource
 from orchestration.assets.published_marts import PUBLISHED_MARTS, build_published_marts
 from orchestration.assets.raw_events import build_raw_assets
+from orchestration.assets.rejected_records import build_replay_job
 from orchestration.checks import build_checks
 from orchestration.dbt import ensure_manifest
 from orchestration.operations import read_configuration
@@ -16,7 +17,7 @@ from orchestration.settings import Settings, read_settings
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
-    """Return the assets, checks, job, schedules and sensor of these settings."""
+    """Return the assets, checks, jobs, schedules and sensor of these settings."""
     settings.make_directories()
     # dbt runs as a child of whatever process executes the assets, and reads these.
     os.environ.update(settings.dbt_environment)
@@ -30,7 +31,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             build_published_marts(settings, dbt_models),
         ],
         asset_checks=checks,
-        jobs=[LOAD_BUILD_PUBLISH],
+        jobs=[LOAD_BUILD_PUBLISH, build_replay_job(settings)],
         schedules=build_schedules(checks),
         sensors=build_sensors(settings, configuration),
         resources={"dbt_cli": build_dbt_resource(settings)},

@@ -9,11 +9,14 @@ import duckdb
 
 from orchestration import dbt, locking
 from orchestration.loading import (
+    REJECTION_REASONS,
+    FileReplay,
     LoadSummary,
     Progress,
     create_raw_tables,
     load_source,
     open_warehouse,
+    replay_source,
 )
 from orchestration.settings import Settings
 from orchestration.sources import RawTable, Source, read_raw_tables, read_sources
@@ -21,6 +24,10 @@ from orchestration.sources import RawTable, Source, read_raw_tables, read_source
 
 class UnknownSource(Exception):
     """A source was asked for that is not configured; the message lists those that are."""
+
+
+class UnknownReason(Exception):
+    """A reason was asked for that the loader does not reject for; the message lists those."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,35 @@ class SourceLoad:
     source: Source
     summary: LoadSummary
     seconds: float
+
+
+@dataclass(frozen=True)
+class SourceReplay:
+    """What putting the rejected records of one source through again did, file by file."""
+
+    source: Source
+    files: tuple[FileReplay, ...]
+    seconds: float
+
+    @property
+    def tried(self) -> int:
+        """Return how many rejected records there were."""
+        return sum(file.tried for file in self.files)
+
+    @property
+    def replayed(self) -> int:
+        """Return how many of them are loaded now."""
+        return sum(file.replayed for file in self.files)
+
+    @property
+    def still_rejected(self) -> int:
+        """Return how many were rejected once more."""
+        return sum(file.still_rejected for file in self.files)
+
+    @property
+    def failed(self) -> tuple[FileReplay, ...]:
+        """Return the files whose replay was undone."""
+        return tuple(file for file in self.files if file.failure)
 
 
 def read_configuration(settings: Settings) -> Configuration:
@@ -111,6 +147,38 @@ def load(
             loads.append(done)
             on_source(done)
     return tuple(loads)
+
+
+def replay(
+    settings: Settings,
+    names: Sequence[str] = (),
+    reasons: Sequence[str] = (),
+    *,
+    on_source: Callable[[SourceReplay], None] = lambda _: None,
+) -> tuple[SourceReplay, ...]:
+    """Put the rejected records of the sources through again, those of `reasons` if any is given.
+
+    Call with the warehouse lock held.
+    """
+    unknown = [reason for reason in reasons if reason not in REJECTION_REASONS]
+    if unknown:
+        raise UnknownReason(
+            f"the loader rejects nothing as {', '.join(unknown)}; expected any of "
+            f"{', '.join(REJECTION_REASONS)}. What the models reject is judged anew at each build"
+        )
+    configuration = read_configuration(settings)
+    chosen = configuration.chosen(names)
+    replays = []
+    with _open(settings) as connection:
+        create_raw_tables(connection, configuration.raw_tables, configuration.sources)
+        for source in chosen:
+            started = time.monotonic()
+            raw_table = configuration.raw_tables[source.kind]
+            files = replay_source(connection, source, raw_table, settings.landing_dir, reasons)
+            done = SourceReplay(source, files, time.monotonic() - started)
+            replays.append(done)
+            on_source(done)
+    return tuple(replays)
 
 
 def build(

@@ -14,7 +14,7 @@ import click
 from orchestration.captured_events import EventCheck, Finding
 from orchestration.dbt import DbtRun
 from orchestration.loading import FileOutcome
-from orchestration.operations import SourceLoad
+from orchestration.operations import SourceLoad, SourceReplay
 from orchestration.publishing import Publication, previous_path
 from orchestration.settings import Settings
 from orchestration.status import SourceStatus, Status, Totals
@@ -23,6 +23,7 @@ _SHOWN_REFUSALS = 5
 _SHOWN_FAILURES = 5
 _SHOWN_REJECTIONS = 20
 _SHOWN_CHARACTERS = 80
+_SHOWN_NUMBERS = 5
 
 
 def one_line(message: object) -> str:
@@ -92,6 +93,25 @@ def read_otherwise(source_name: str, count: int, options: Iterable[str]) -> str:
         f"{_count(count, 'file')} of {source_name} {'was' if count == 1 else 'were'} read with "
         f"other {names}; to read anew: clickstream load --again {source_name}"
     )
+
+
+def source_replay(done: SourceReplay) -> str:
+    """Return a line on what came of a source's rejected records, and one for each that was left."""
+    if not done.files:
+        return f"  {done.source.name:<20} nothing rejected ({done.seconds:.1f} s)"
+    lines = [
+        f"  {done.source.name:<20} {done.replayed:,} of {_count(done.tried, 'rejected record')} "
+        f"loaded now, {done.still_rejected:,} still rejected ({done.seconds:.1f} s)"
+    ]
+    for file in done.files:
+        if file.failure:
+            lines.append(click.style(f"    failed: {file.path}: {file.failure}", fg="red"))
+        for why, numbers in file.left.items():
+            shown = ", ".join(map(str, numbers[:_SHOWN_NUMBERS]))
+            more = ", …" if len(numbers) > _SHOWN_NUMBERS else ""
+            records = f"{_count(len(numbers), 'record')} of {file.path} (row {shown}{more})"
+            lines.append(f"    cannot be replayed: {records}: {why}")
+    return "\n".join(lines)
 
 
 def build(result: DbtRun) -> str:

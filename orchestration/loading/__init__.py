@@ -4,12 +4,14 @@ from orchestration.loading.ledger import files_read_otherwise
 from orchestration.loading.load import FileOutcome, LoadSummary, Progress, load_source
 from orchestration.loading.raw_tables import create_raw_tables
 from orchestration.loading.reasons import REFUSAL_REASONS, REJECTION_REASONS
+from orchestration.loading.replay import FileReplay, replay_source
 from orchestration.loading.warehouse import LoadingStopped, open_warehouse
 
 __all__ = [
     "REFUSAL_REASONS",
     "REJECTION_REASONS",
     "FileOutcome",
+    "FileReplay",
     "LoadSummary",
     "LoadingStopped",
     "Progress",
@@ -17,4 +19,5 @@ __all__ = [
     "files_read_otherwise",
     "load_source",
     "open_warehouse",
+    "replay_source",
 ]

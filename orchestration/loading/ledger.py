@@ -1,8 +1,9 @@
 """The ledger `raw.load_files`: one row per delivery of a file. Imports DuckDB."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 import duckdb
 
@@ -55,6 +56,27 @@ class LedgerRow:
     format: str | None = None
     preamble: bytes | None = None
     options: Options = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class QuarantinedFile:
+    """A loaded file of which records are rejected; `rejected` counts those that were asked for."""
+
+    file_id: str
+    raw_table: str
+    path: str
+    content_sha256: str
+    format: str | None
+    preamble: bytes | None
+    records_read: int
+    paths: tuple[str, ...]
+    rejected: int
+    options: Options
+
+
+def now() -> datetime:
+    """Return the present time as the ledger writes it: UTC."""
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def known_deliveries(
@@ -143,6 +165,52 @@ def first_rejection(
         [file_id],
     ).fetchall()
     return first
+
+
+def files_with_rejections(
+    connection: duckdb.DuckDBPyConnection, source: Source, reasons: Sequence[str]
+) -> list[QuarantinedFile]:
+    """Return the source's files with rejected records, of these reasons only if any is given."""
+    rows = connection.execute(
+        """
+        with
+        rejected as (
+            select file_id, count(*) as record_count
+            from raw.rejected_records
+            where source_name = $1 and (len($2::varchar[]) = 0 or reason in $2::varchar[])
+            group by file_id
+        ),
+        delivered as (
+            select file_id, list(path order by load_id desc) as paths
+            from raw.load_files where source_name = $1 and file_id is not null
+            group by file_id
+        )
+        select
+            file.file_id, file.raw_table, file.path, file.content_sha256, file.format,
+            file.preamble, file.records_read, delivered.paths, rejected.record_count, file.options
+        from rejected
+        inner join delivered on delivered.file_id = rejected.file_id
+        inner join raw.load_files as file
+            on file.file_id = rejected.file_id
+            and file.status = 'loaded' and file.superseded_by_file_id is null
+        order by file.load_id
+        """,
+        [source.name, list(reasons)],
+    ).fetchall()
+    return [
+        QuarantinedFile(*rest, tuple(paths), count, _options(text))
+        for *rest, paths, count, text in rows
+    ]
+
+
+def count_replayed(connection: duckdb.DuckDBPyConnection, file_id: str, count: int) -> None:
+    """Count so many records of the file as loaded that were counted as rejected."""
+    connection.execute(
+        "update raw.load_files set records_loaded = records_loaded + $2, "
+        "records_rejected = records_rejected - $2 "
+        "where file_id = $1 and status = 'loaded' and superseded_by_file_id is null",
+        [file_id, count],
+    )
 
 
 def take_out(connection: duckdb.DuckDBPyConnection, file_id: str) -> None:

@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -15,6 +14,7 @@ from orchestration.loading.finding import FoundFile, find_files
 from orchestration.loading.formats.common import NeedsCare
 from orchestration.loading.inserting import Delivery
 from orchestration.loading.landing import LandedFile, StillChanging, land, sweep
+from orchestration.loading.ledger import now
 from orchestration.loading.options import options_of
 from orchestration.loading.reading import Reading, read_file
 from orchestration.loading.reasons import FileRefused
@@ -233,7 +233,7 @@ class _File:
                     self.source,
                     raw_table,
                     file_id,
-                    _now(),
+                    now(),
                     self.landing_dir,
                     carefully,
                     path_values,
@@ -302,10 +302,10 @@ class _File:
         )
 
     def _write(self, raw_table: RawTable, row: ledger.LedgerRow) -> None:
-        ledger.write_row(self.connection, self.source, raw_table, self.found, row, _now())
+        ledger.write_row(self.connection, self.source, raw_table, self.found, row, now())
 
     def _rewrite(self, raw_table: RawTable, row: ledger.LedgerRow) -> bool:
-        return ledger.rewrite_row(self.connection, self.source, raw_table, self.found, row, _now())
+        return ledger.rewrite_row(self.connection, self.source, raw_table, self.found, row, now())
 
     def _outcome(self, status: str, row: ledger.LedgerRow | None = None) -> FileOutcome:
         size = self.found.size_bytes
@@ -330,7 +330,3 @@ def _passed_over(lines: Counter[str]) -> str | None:
         return None
     told = ", ".join(f"{count:,} with {what}" for what, count in lines.most_common(20))
     return f"{lines.total():,} lines passed over: {told}"
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)

@@ -80,7 +80,7 @@ def battery_warehouse(tmp_path_factory: pytest.TempPathFactory) -> BuiltWarehous
         ) as connection,
     ):
         create_raw_tables(connection, raw_tables, [source for source, *_ in deliveries])
-        patch.setattr(load, "_now", lambda: MADE_AT)
+        patch.setattr(load, "now", lambda: MADE_AT)
         for source, battery, inbox, raw_table in deliveries:
             for number in range(len(battery.steps)):
                 battery.deliver(number, inbox)

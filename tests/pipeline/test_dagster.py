@@ -11,8 +11,10 @@ import yaml
 
 from orchestration import dagster_home, locking, operations
 from orchestration.assets.raw_events import build_raw_assets
+from orchestration.assets.rejected_records import build_replay_job
 from orchestration.checks import build_checks
 from orchestration.definitions import build_definitions
+from orchestration.loading.formats import json_verdict
 from orchestration.publishing import read_publication
 from orchestration.sensors import build_sensors
 from orchestration.settings import Settings, read_settings
@@ -194,6 +196,25 @@ def test_a_config_field_reads_a_source_again(watched):
         for config in ({}, {"again": True})
     ]
     assert [metadata["records_loaded"].value for metadata in loaded] == [0, 3]
+
+
+def test_the_replay_job_puts_through_again_what_its_config_names(watched, monkeypatch):
+    settings, folder = watched
+    (folder / "twice.jsonl").write_text('{"event_id": "9", "event_id": "9"}\nbroken\n')
+    operations.load(settings)
+    monkeypatch.setattr(json_verdict, "verdict_on", lambda *_, **__: None)
+    job = build_replay_job(settings)
+
+    def run(**config: object) -> list[dg.AssetMaterialization]:
+        ops = {"replay_rejected_records": {"config": config}}
+        result = job.execute_in_process(run_config={"ops": ops})
+        return result.asset_materializations_for_node("replay_rejected_records")
+
+    assert run(reasons=["too_deep"]) == []
+    (moved,) = run(sources=["s"], reasons=["duplicate_key"])
+    assert moved.asset_key == dg.AssetKey(["sources", "s"])
+    assert moved.metadata["records_replayed"].value == 1
+    assert run() == []
 
 
 @pytest.fixture

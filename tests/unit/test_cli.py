@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from orchestration import cli, dbt, locking, operations, progress, publishing, reporting
 from orchestration.loading import Progress
+from orchestration.loading.formats import json_verdict
 from orchestration.settings import Settings
 from orchestration.status import Totals
 
@@ -37,7 +38,7 @@ def invoke(settings: Settings, tmp_path, monkeypatch):
 def test_every_command_is_explained(invoke):
     result = invoke("--help")
     assert result.exit_code == 0
-    for command in ("prepare", "load", "build", "publish", "run", "status", "ui"):
+    for command in ("prepare", "load", "replay", "build", "publish", "run", "status", "ui"):
         assert f"\n  {command} " in result.output
 
 
@@ -112,6 +113,40 @@ def test_load_and_status_name_the_files_that_other_options_read(invoke, tmp_path
     assert words not in again.output + invoke("load").output + invoke("status").output
 
 
+def test_replay_says_what_came_of_each_rejected_record(invoke, tmp_path):
+    (tmp_path / "exports" / "a.csv").write_text("event_id,n\n1,2,3\n4,5,6\n")
+    assert "shop                 nothing rejected (" in invoke("replay").output
+    invoke("load")
+    result = invoke("replay", "shop", "--reason", "wrong_column_count")
+    assert result.exit_code == 0
+    assert "0 of 2 rejected records loaded now, 2 still rejected (" in result.output
+    assert "shop                 nothing rejected (" in invoke("replay", "--reason=too_deep").output
+    (tmp_path / "sources.yml").write_text(NO_SOURCES.replace("path", "records: all, path"))
+    result = invoke("replay")
+    assert "    cannot be replayed: 2 records of exports/a.csv (row 1, 2): today" in result.output
+
+
+def test_replay_loads_what_is_sound_now_and_says_what_to_do_next(invoke, tmp_path, monkeypatch):
+    (tmp_path / "exports" / "a.jsonl").write_text('{"event_id": "1", "event_id": "2"}\n')
+    invoke("load")
+    monkeypatch.setattr(json_verdict, "verdict_on", lambda *_, **__: None)
+    result = invoke("replay")
+    assert "1 of 1 rejected record loaded now, 0 still rejected (" in result.output
+    assert "clickstream build makes events of what is loaded now" in result.output
+
+
+def test_a_replay_that_is_undone_fails(invoke, tmp_path):
+    (tmp_path / "exports" / "a.csv").write_text("event_id,n\n1,2,3\n")
+    invoke("load")
+    (tmp_path / "sources.yml").write_text(
+        NO_SOURCES.replace("path", "mapping: {event_id: x}, path")
+    )
+    result = invoke("replay")
+    assert result.exit_code == 1
+    assert "    failed: exports/a.csv: missing_required_column: its header is" in result.output
+    assert "the replay of exports/a.csv was undone" in result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "words"),
     [
@@ -119,6 +154,7 @@ def test_load_and_status_name_the_files_that_other_options_read(invoke, tmp_path
         (["load", "shoop"], 2, "no source is called shoop; expected any of shop"),
         (["load", "--quickly"], 2, "No such option"),
         (["load", "--again"], 2, "--again needs the sources to read anew"),
+        (["replay", "--reason", "ugly"], 2, "the loader rejects nothing as ugly; expected any of"),
         (["sing"], 2, "No such command"),
     ],
 )

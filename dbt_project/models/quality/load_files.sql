@@ -52,6 +52,16 @@ rejected as (
 
 ),
 
+replayed as (
+
+    select
+        file_id,
+        count(*) as record_count
+    from {{ ref('stg_loader__replayed_records') }}
+    group by file_id
+
+),
+
 duplicates as (
 
     select
@@ -102,10 +112,13 @@ select
     case
         when load_files.superseded_by_file_id is not null then load_files.records_read else 0
     end as records_superseded,
+    case when {{ is_live }} then coalesce(replayed.record_count, 0) else 0 end
+        as records_replayed,
     load_files.superseded_by_file_id,
     load_files.loaded_at,
     load_files.load_seconds
 from load_files
 left join accepted on load_files.file_id = accepted.file_id
 left join rejected on load_files.file_id = rejected.file_id
+left join replayed on load_files.file_id = replayed.file_id
 left join duplicates on load_files.file_id = duplicates.file_id
