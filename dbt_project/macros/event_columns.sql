@@ -18,13 +18,13 @@
 {% macro source_kinds() %}
     {{ return([
         'access_log', 'alb', 'amplitude', 'cloudflare', 'cloudfront', 'ga4', 'generic', 'iis',
-        'mixpanel', 'posthog', 'segment', 'segment_warehouse', 'snowplow',
+        'matomo', 'mixpanel', 'posthog', 'segment', 'segment_warehouse', 'snowplow',
     ]) }}
 {% endmacro %}
 
 {#- The kinds that deliver the items of carts and orders as rows: stg_<kind>__event_items. #}
 {% macro source_kinds_with_items() %}
-    {{ return(['ga4', 'generic', 'segment', 'segment_warehouse', 'snowplow']) }}
+    {{ return(['ga4', 'generic', 'matomo', 'segment', 'segment_warehouse', 'snowplow']) }}
 {% endmacro %}
 
 {#- What every stg_<kind>__profiles delivers: records that say what is known of a user, a device or a
@@ -44,7 +44,13 @@
 {#- The kinds that deliver the properties of events: stg_<kind>__event_properties. #}
 {% macro source_kinds_with_properties() %}
     {{ return([
-        'access_log', 'amplitude', 'ga4', 'generic', 'mixpanel', 'posthog', 'segment',
+        'access_log', 'amplitude', 'ga4', 'generic', 'matomo', 'mixpanel', 'posthog', 'segment',
         'segment_warehouse', 'snowplow',
     ]) }}
+{% endmacro %}
+
+{#- The kinds that tell an event again as more of it is known, and say which telling is the later one:
+    their staging models have `revised_at` beside the contract. #}
+{% macro source_kinds_that_revise() %}
+    {{ return(['matomo']) }}
 {% endmacro %}

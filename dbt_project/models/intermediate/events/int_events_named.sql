@@ -98,6 +98,7 @@ select
     end as scroll_percent,
     records.properties,
     records.is_partial,
+    records.revised_at,
     records.file_id,
     records.row_number,
     coalesce(

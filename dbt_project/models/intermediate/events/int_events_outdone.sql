@@ -17,6 +17,7 @@ candidates as (
         file_id,
         row_number,
         is_partial,
+        revised_at,
         received_at
     from {{ ref('int_events_named') }}
     where
@@ -29,10 +30,16 @@ ranked as (
 
     select
         *,
-        -- what says more wins, then first received; then what no order of loading decides
+        -- what says more wins, then what was revised last, then first received; then what no order
+        -- of loading decides
         row_number() over (
             partition by event_id
-            order by is_partial, received_at nulls last, file_id, row_number
+            order by
+                is_partial asc,
+                revised_at desc nulls last,
+                received_at asc nulls last,
+                file_id asc,
+                row_number asc
         ) as preference
     from candidates
 

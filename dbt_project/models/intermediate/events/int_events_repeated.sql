@@ -30,6 +30,8 @@ select
     accepted_events.row_number as accepted_row_number,
     -- a partial record says less than the whole one: other content, and no contradiction
     (repeats.is_partial and not accepted_events.is_partial)
+    -- … and an earlier telling is superseded by the later
+    or coalesce(repeats.revised_at < accepted_events.revised_at, false)
     or {{ stable_id(prefixed('repeats', content)) }}
     = {{ stable_id(prefixed('accepted_events', content)) }} as is_same_content
 from repeats

@@ -252,6 +252,7 @@ select
     scroll_percent,
     properties,
     is_partial,
+    revised_at,
     file_id,
     row_number
 from with_session
