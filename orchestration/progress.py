@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
@@ -31,11 +32,44 @@ def counter(stream: TextIO) -> Iterator[Callable[[str | None], None]]:
 
 def of_load(made: Progress) -> str:
     """Return how far the load of a source has come."""
-    rate = f", {made.records_read / made.seconds:,.0f}/s" if made.seconds > 1 else ""
-    return (
-        f"{made.source_name}: file {made.file_number} of {made.file_count}, "
-        f"{made.records_read:,} records{rate}"
-    )
+    parts = [
+        f"{made.source_name}: file {made.file_number:,} of {made.file_count:,}",
+        f"{size(made.bytes_read)} of {size(made.bytes_in_all)}",
+    ]
+    if made.seconds_left is not None:
+        parts.append(f"{duration(made.seconds_left)} left")
+    parts.append(f"{made.records_read:,} records")
+    if made.seconds > 1:
+        parts.append(f"{made.records_read / made.seconds:,.0f}/s")
+    return ", ".join(parts)
+
+
+def at_intervals(
+    tell: Callable[[str], None], seconds: float, now: Callable[[], float] = time.monotonic
+) -> Callable[[Progress], None]:
+    """Return what tells how far a load has come, in so long at most once: for a log."""
+    told_at = now()
+
+    def on_progress(made: Progress) -> None:
+        nonlocal told_at
+        if now() - told_at >= seconds:
+            told_at = now()
+            tell(of_load(made))
+
+    return on_progress
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as people say it."""
+    return f"{count / 1e6:,.1f} MB" if count < 1e9 else f"{count / 1e9:,.1f} GB"
+
+
+def duration(seconds: float) -> str:
+    """Return a time to wait as people say it."""
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02}"
+    return f"{whole // 3600}:{whole % 3600 // 60:02} h"
 
 
 def of_dbt_line(line: str) -> str | None:

@@ -15,6 +15,7 @@ from orchestration.captured_events import EventCheck, Finding
 from orchestration.dbt import DbtRun
 from orchestration.loading import FileOutcome
 from orchestration.operations import SourceLoad, SourceReplay
+from orchestration.progress import size
 from orchestration.publishing import Publication, previous_path
 from orchestration.settings import Settings
 from orchestration.status import SourceStatus, Status, Totals
@@ -144,7 +145,7 @@ def publication(publication: Publication) -> str:
     rows = sum(table.rows for table in publication.tables)
     return (
         f"  {_count(len(publication.tables), 'table')}, {_count(rows, 'row')}, "
-        f"{_size(publication.size_bytes)} in {path(publication.path)}"
+        f"{size(publication.size_bytes)} in {path(publication.path)}"
     )
 
 
@@ -340,7 +341,7 @@ def _publication_paragraph(settings: Settings, status: Status, now: datetime) ->
         return f"published: nothing yet at {path(settings.published_path)}"
     lines = [
         f"published: {_ago(published.published_at, now)}, "
-        f"{_count(len(published.tables), 'table')}, {_size(published.size_bytes)} "
+        f"{_count(len(published.tables), 'table')}, {size(published.size_bytes)} "
         f"in {path(published.path)}"
     ]
     if published.data_through_at:
@@ -370,10 +371,6 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.1f} GB"
 
 
 def _ago(moment: datetime, now: datetime) -> str:

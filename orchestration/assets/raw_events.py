@@ -5,12 +5,13 @@ from collections.abc import Iterable
 import dagster as dg
 from pydantic import Field
 
-from orchestration import operations
+from orchestration import operations, progress
 from orchestration.settings import Settings
 from orchestration.sources import RawTable, Source
 from orchestration.status import Rejections, SourceStatus, read_history
 
 _SHOWN_FILES = 50
+_SECONDS_BETWEEN_LINES = 15
 _CHECK = "rejections_are_within_the_limit"
 
 
@@ -64,7 +65,12 @@ def _raw_asset(settings: Settings, source: Source, table: RawTable) -> dg.Assets
     def raw_events(context: dg.AssetExecutionContext, config: LoadConfig) -> dg.MaterializeResult:
         command = f"dagster run {context.run.run_id[:8]}"
         with operations.warehouse_lock(settings, command, say=context.log.info):
-            (done,) = operations.load(settings, [source.name], again=config.again)
+            (done,) = operations.load(
+                settings,
+                [source.name],
+                again=config.again,
+                on_progress=progress.at_intervals(context.log.info, _SECONDS_BETWEEN_LINES),
+            )
             so_far, rejections = read_history(settings, source.name)
         for file in done.summary.files:
             if file.status == "refused":
@@ -114,6 +120,8 @@ def _metadata(
         "records_rejected": dg.MetadataValue.int(summary.rejected),
         "dagster/row_count": dg.MetadataValue.int(so_far.records_loaded),
         "seconds": dg.MetadataValue.float(round(done.seconds, 2)),
+        "megabytes_read": dg.MetadataValue.float(round(summary.bytes_read / 1e6, 1)),
+        "records_per_second": dg.MetadataValue.int(round(summary.read / max(done.seconds, 0.01))),
     }
     new_files = [file for file in summary.files if file.status != "unchanged"]
     if new_files:

@@ -1,8 +1,8 @@
 """What a landed file is, by its first bytes, and what it holds: unpacked, verified, in chunks."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -52,16 +52,29 @@ class Content:
     path: Path | None = None
 
 
-def read_contents(path: Path, name: str) -> Iterator[Content]:
+def read_contents(
+    path: Path, name: str, on_read: Callable[[int], None] = lambda _: None
+) -> Iterator[Content]:
     """Yield what the file holds: one content, or one for each member of a zip, by their names.
 
-    Read each one to its end before asking for the next.
+    Read each one to its end before asking for the next. `on_read` is told up to which of the
+    file's own bytes it is read.
     """
     with open(path, "rb", buffering=256 << 10) as file:
         if file.peek(4).startswith(zipped.MAGICS):
-            yield from _members(file, path.stat().st_size)
+            contents = _members(file, path.stat().st_size)
         else:
-            yield _content(file, name, path=path)
+            contents = iter([_content(file, name, path=path)])
+        for content in contents:
+            yield replace(content, chunks=_telling(content.chunks, file, on_read))
+
+
+def _telling(
+    chunks: Iterator[bytes], file: BinaryIO, on_read: Callable[[int], None]
+) -> Iterator[bytes]:
+    for chunk in chunks:
+        on_read(file.tell())
+        yield chunk
 
 
 def text_of(content: Content) -> Iterator[bytes]:

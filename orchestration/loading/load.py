@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
@@ -75,6 +75,11 @@ class LoadSummary:
         """Return how many records were rejected."""
         return sum(file.rejected for file in self.files)
 
+    @property
+    def bytes_read(self) -> int:
+        """Return how large the files are whose records were read."""
+        return sum(file.bytes for file in self.files if file.status == "loaded")
+
     def count(self, status: str) -> int:
         """Return how many files ended with that status."""
         return sum(file.status == status for file in self.files)
@@ -92,14 +97,23 @@ class LoadSummary:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the load of a source has come."""
+    """How far the load of a source has come, in files to be read and the bytes they have."""
 
     source_name: str
     path: str
     file_number: int
     file_count: int
     records_read: int
+    bytes_read: int
+    bytes_in_all: int
     seconds: float
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Return how long the rest takes at the rate so far; None while that says nothing yet."""
+        if not self.bytes_read or self.seconds < 1:
+            return None
+        return self.seconds * (self.bytes_in_all - self.bytes_read) / self.bytes_read
 
 
 def load_source(
@@ -116,36 +130,68 @@ def load_source(
     known = ledger.known_deliveries(connection, source)
     read_otherwise = ledger.files_read_otherwise(connection, source, raw_table)
     read_again: set[str] | None = set() if again else None
-    found = find_files(source)
-    outcomes: list[FileOutcome] = []
-    read_before = 0
-    began = time.monotonic()
-    for number, file in enumerate(found, start=1):
-
-        def report(read: int, file: FoundFile = file, number: int = number) -> None:
-            if on_progress is not None:
-                on_progress(
-                    Progress(
-                        source.name,
-                        file.shown_path,
-                        number,
-                        len(found),
-                        read_before + read,  # noqa: B023  (called within this turn only)
-                        time.monotonic() - began,
-                    )
-                )
-
-        before = known.get(file.shown_path)
-        outcome = _File(
-            connection, source, raw_table, landing_dir, file, report, before, read_again
-        ).load()
-        if outcome.status == "unchanged" and before is not None:
-            outcome = replace(outcome, changed_options=read_otherwise.get(before.file_id or "", ()))
-        report(outcome.read)
-        read_before += outcome.read
-        outcomes.append(outcome)
+    files = [
+        _File(
+            connection, source, raw_table, landing_dir, each, known.get(each.shown_path), read_again
+        )
+        for each in find_files(source)
+    ]
+    to_read = [file.found.size_bytes for file in files if not file.is_unchanged]
+    teller = _Teller(source.name, len(to_read), sum(to_read), on_progress)
+    outcomes = []
+    for file in files:
+        if file.is_unchanged:
+            options = read_otherwise.get(file.known.file_id or "", ()) if file.known else ()
+            outcomes.append(file.unchanged(options))
+            continue
+        teller.begin(file.found)
+        outcomes.append(file.load(teller.tell))
+        teller.end(outcomes[-1].read)
     sweep(landing_dir)
     return LoadSummary(source.name, tuple(outcomes))
+
+
+@dataclass
+class _Teller:
+    """Tells how far the load of a source has come, of the files that are to be read."""
+
+    source_name: str
+    file_count: int
+    bytes_in_all: int
+    on_progress: Callable[[Progress], None] | None
+    began: float = field(default_factory=time.monotonic)
+    file_number: int = 0
+    records_before: int = 0
+    bytes_before: int = 0
+    found: FoundFile | None = None
+
+    def begin(self, found: FoundFile) -> None:
+        self.found = found
+        self.file_number += 1
+        self.tell(0, 0)
+
+    def tell(self, records: int, size: int) -> None:
+        """Tell of so many records and bytes of the present file."""
+        if self.on_progress is None or self.found is None:
+            return
+        self.on_progress(
+            Progress(
+                self.source_name,
+                self.found.shown_path,
+                self.file_number,
+                self.file_count,
+                self.records_before + records,
+                self.bytes_before + size,
+                self.bytes_in_all,
+                time.monotonic() - self.began,
+            )
+        )
+
+    def end(self, records: int) -> None:
+        assert self.found is not None
+        self.records_before += records
+        self.bytes_before += self.found.size_bytes
+        self.tell(0, 0)
 
 
 @dataclass(frozen=True)
@@ -157,23 +203,38 @@ class _File:
     raw_table: RawTable
     landing_dir: Path
     found: FoundFile
-    report: Callable[[int], None]
     known: ledger.KnownDelivery | None
     read_again: set[str] | None
     """Ids of the files that were read anew in this load; None where none is to be."""
 
-    def load(self) -> FileOutcome:
-        if self.read_again is None and self._is_settled():
-            return replace(
-                self._outcome("unchanged"), reason=self.known.reason, detail=self.known.detail
-            )
+    @property
+    def is_unchanged(self) -> bool:
+        """Tell whether an earlier load has dealt with the file, and this one need not."""
+        return (
+            self.read_again is None
+            and self.known is not None
+            and self.known.is_same_file(self.found)
+            and self.known.is_settled(ledger.options_for_refused(self.source, self.raw_table))
+        )
+
+    def unchanged(self, changed_options: tuple[str, ...]) -> FileOutcome:
+        """Return what the earlier load made of it."""
+        assert self.known is not None
+        return replace(
+            self._outcome("unchanged"),
+            reason=self.known.reason,
+            detail=self.known.detail,
+            changed_options=changed_options,
+        )
+
+    def load(self, tell: Callable[[int, int], None]) -> FileOutcome:
         if self.source.settle_seconds and not self.found.is_older_than(self.source.settle_seconds):
             return self._outcome("not_ready")
         began = time.monotonic()
         landed = None
         try:
             landed = land(self.found, self.landing_dir)
-            row = self._load_landed(landed, began)
+            row = self._load_landed(landed, began, tell)
         except StillChanging:
             return self._outcome("not_ready")
         except FileRefused as refusal:
@@ -184,13 +245,6 @@ class _File:
             if landed is not None:
                 landed.path.unlink(missing_ok=True)
         return self._outcome(row.status, row)
-
-    def _is_settled(self) -> bool:
-        return (
-            self.known is not None
-            and self.known.is_same_file(self.found)
-            and self.known.is_settled(ledger.options_for_refused(self.source, self.raw_table))
-        )
 
     def _stands(self, landed: LandedFile | None) -> bool:
         """Tell whether the raw table holds this content, as an earlier load read it."""
@@ -208,7 +262,9 @@ class _File:
             and (known.status, known.reason, known.options) == (row.status, row.reason, row.options)
         )
 
-    def _load_landed(self, landed: LandedFile, began: float) -> ledger.LedgerRow:
+    def _load_landed(
+        self, landed: LandedFile, began: float, tell: Callable[[int, int], None]
+    ) -> ledger.LedgerRow:
         name = self.found.path.name
         raw_table = table_of(self.connection, landed.path, name, self.raw_table)
         path_values = raw_table.values_in(self.found.shown_path)
@@ -238,7 +294,7 @@ class _File:
                     carefully,
                     path_values,
                 )
-                row = self._insert(landed, delivery)
+                row = self._insert(landed, delivery, tell)
             row = replace(row, load_seconds=time.monotonic() - began)
             if self.source.on_redelivery == "replace":
                 ledger.supersede_older_delivery(
@@ -258,8 +314,10 @@ class _File:
             self.read_again.add(file_id)
         return row
 
-    def _insert(self, landed: LandedFile, delivery: Delivery) -> ledger.LedgerRow:
-        found = read_file(self.connection, landed.path, self.found.path.name, delivery, self.report)
+    def _insert(
+        self, landed: LandedFile, delivery: Delivery, tell: Callable[[int, int], None]
+    ) -> ledger.LedgerRow:
+        found = read_file(self.connection, landed.path, self.found.path.name, delivery, tell)
         if found.rejected > max(MIN_REJECTED - 1, self.source.max_rejected_share * found.read):
             raise FileRefused("too_many_rejections", self._too_many(delivery.file_id, found))
         return ledger.LedgerRow(

@@ -24,7 +24,8 @@ _SLOTS = 3
 class Part:
     """One work file: its records, each led by row and line number, and what was rejected.
 
-    `rows_before` is how many records the work files before it held.
+    `rows_before` is how many records the work files before it held; `bytes_read` how many bytes of
+    the original file were read when it was complete.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class Part:
     rejections: tuple[Rejection, ...] = ()
     unterminated_row: int | None = None
     rows_before: int = 0
+    bytes_read: int = 0
 
 
 def write_parts(

@@ -17,9 +17,10 @@ from orchestration.loading import formats
 from orchestration.loading.containers import read_contents
 from orchestration.loading.formats.common import PartOutcome, TableLoad, TextLoad
 from orchestration.loading.inserting import Delivery, insert_rejections
-from orchestration.loading.parts import one_ahead, write_parts
+from orchestration.loading.parts import Part, one_ahead, write_parts
 from orchestration.loading.reasons import FileRefused, naming
 from orchestration.loading.text import Batch, Rejection, shifted
+from orchestration.loading.warehouse import telling_progress
 
 
 @dataclass(frozen=True)
@@ -43,28 +44,49 @@ def read_file(
     path: Path,
     name: str,
     delivery: Delivery,
-    report: Callable[[int], None] = lambda _: None,
+    report: Callable[[int, int], None] = lambda _records, _bytes: None,
 ) -> Reading:
-    """Insert every record of the file called `name`, or its rejection; call in a transaction."""
+    """Insert every record of the file called `name`, or its rejection; call in a transaction.
+
+    `report` is told how many records are dealt with, and up to which of the file's bytes.
+    """
     read = inserted = rejected = 0
     passed_over: Counter[str] = Counter()
     ways = _Ways()
-    loads = _prepared(delivery, path, name, ways)
+    position = _Position(path.stat().st_size)
+    loads = _prepared(delivery, path, name, ways, position)
     for _, alike in groupby(loads, key=lambda each: each.load.layout):
         members = _Members()
-        for outcome in _insert_alike(connection, delivery, alike, members, read):
+        for outcome in _insert_alike(connection, delivery, alike, members, read, position, report):
             read += outcome.read
             inserted += outcome.inserted
             passed_over.update(outcome.passed_over)
             located = map(members.located, outcome.rejections)
             rejected += insert_rejections(connection, delivery, located)
-            report(read)
+            report(read, position.inserted)
     if read != inserted + rejected:
         raise FileRefused(
             "internal_error",
             f"{read} records read, {inserted} loaded and {rejected} rejected do not add up",
         )
     return Reading(ways.format_name, ways.preamble, read, inserted, rejected, passed_over)
+
+
+@dataclass
+class _Position:
+    """How many of a file's bytes are read, a little ahead, and how many are in the raw table."""
+
+    size: int
+    read: int = 0
+    inserted: int = 0
+
+    def on_read(self, count: int) -> None:
+        self.read = count
+
+    def stamped(self, parts: Iterator[Part]) -> Iterator[Part]:
+        """Yield the parts, each with how far the file was read when it was complete."""
+        for part in parts:
+            yield replace(part, bytes_read=self.read)
 
 
 @dataclass
@@ -114,8 +136,10 @@ class _Members:
         return replace(rejection, detail=f"in its member {member!r}: {rejection.detail}")
 
 
-def _prepared(delivery: Delivery, path: Path, name: str, ways: _Ways) -> Iterator[_Prepared]:
-    for content in read_contents(path, name):
+def _prepared(
+    delivery: Delivery, path: Path, name: str, ways: _Ways, position: _Position
+) -> Iterator[_Prepared]:
+    for content in read_contents(path, name, position.on_read):
         with naming(content.member):
             load = formats.prepare(content, delivery)
         ways.add(load)
@@ -128,13 +152,23 @@ def _insert_alike(
     alike: Iterator[_Prepared],
     members: _Members,
     read: int,
+    position: _Position,
+    report: Callable[[int, int], None],
 ) -> Iterator[PartOutcome]:
     """Insert members of one layout, before which the file held so many records."""
     first = next(alike)
     if isinstance(first.load, TableLoad):
         members.begin(first.member, read)
-        with naming(first.member):
-            yield first.load.insert(connection, read)
+        begun = position.inserted
+        whole = (position.read or position.size) - begun
+
+        def on_share(share: float) -> None:
+            report(read, begun + int(share * whole))
+
+        with naming(first.member), telling_progress(connection, on_share):
+            outcome = first.load.insert(connection, read)
+        position.inserted = begun + whole
+        yield outcome
         return
     parts = write_parts(
         _renumbered(chain([first], alike), members, read),
@@ -143,7 +177,8 @@ def _insert_alike(
         prefix=first.load.prefix,
         part_bytes=first.load.part_bytes,
     )
-    for part in one_ahead(parts):
+    for part in one_ahead(position.stamped(parts)):
+        position.inserted = part.bytes_read
         outcome = first.load.insert(connection, replace(part, rows_before=read))
         read += outcome.read
         yield outcome

@@ -1,8 +1,13 @@
 """How the warehouse is opened for loading, and how names and values are quoted. Imports DuckDB."""
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+
+_SECONDS_BETWEEN_LOOKS = 0.5
 
 
 class LoadingStopped(Exception):
@@ -34,7 +39,33 @@ def open_warehouse(
     except duckdb.IOException as error:
         raise LoadingStopped(f"{path}: the warehouse cannot be opened: {error}") from error
     connection.execute("set TimeZone = 'UTC'")
+    # DuckDB keeps count of how far a statement is only where it may show it; it is not to.
+    connection.execute("set enable_progress_bar = true")
+    connection.execute("set enable_progress_bar_print = false")
+    connection.execute("set progress_bar_time = 0")
     return connection
+
+
+@contextmanager
+def telling_progress(
+    connection: duckdb.DuckDBPyConnection, tell: Callable[[float], None]
+) -> Iterator[None]:
+    """Tell, twice a second, what share is done of the longest statement that runs meanwhile."""
+    is_over = threading.Event()
+
+    def watch() -> None:
+        most = 0.0
+        while not is_over.wait(_SECONDS_BETWEEN_LOOKS):
+            most = max(most, min(connection.query_progress() / 100, 1.0))
+            tell(most)
+
+    thread = threading.Thread(target=watch, name="watch-progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def is_full_disk(error: BaseException) -> bool:

@@ -221,9 +221,34 @@ def test_status_waits_for_nobody(invoke, settings):
     assert f"warehouse busy: PID {os.getpid()} (clickstream build) since" in result.output
 
 
-def test_a_long_load_shows_how_far_it_has_come():
-    made = Progress("shop", "exports/a.jsonl", 2, 5, 1_200_000, 10.0)
-    assert progress.of_load(made) == "shop: file 2 of 5, 1,200,000 records, 120,000/s"
+def made(bytes_read: int, seconds: float) -> Progress:
+    return Progress("shop", "exports/a.jsonl", 2, 5, 1_200_000, bytes_read, 4_100_000_000, seconds)
+
+
+@pytest.mark.parametrize(
+    ("progress_", "shown"),
+    [
+        (made(0, 0.2), "shop: file 2 of 5, 0.0 MB of 4.1 GB, 1,200,000 records"),
+        (
+            made(1_025_000_000, 10.0),
+            "shop: file 2 of 5, 1.0 GB of 4.1 GB, 0:30 left, 1,200,000 records, 120,000/s",
+        ),
+        (
+            made(41_000_000, 100.0),
+            "shop: file 2 of 5, 41.0 MB of 4.1 GB, 2:45 h left, 1,200,000 records, 12,000/s",
+        ),
+    ],
+)
+def test_a_long_load_shows_how_far_it_has_come(progress_, shown):
+    assert progress.of_load(progress_) == shown
+
+
+def test_a_log_is_told_how_far_a_load_has_come_once_in_a_while():
+    told, clock = [], iter(range(100))
+    tell = progress.at_intervals(told.append, 15, now=lambda: next(clock))
+    for number in range(40):
+        tell(made(number, 0.1))
+    assert 1 < len(told) <= 3
 
 
 @pytest.mark.parametrize(
