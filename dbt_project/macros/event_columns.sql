@@ -54,3 +54,8 @@
 {% macro source_kinds_that_revise() %}
     {{ return(['matomo']) }}
 {% endmacro %}
+
+{#- The kinds whose records say that two ids are one person's: stg_<kind>__identity_links. #}
+{% macro source_kinds_with_identity_links() %}
+    {{ return(['generic', 'mixpanel', 'posthog', 'segment', 'segment_warehouse']) }}
+{% endmacro %}

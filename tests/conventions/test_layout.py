@@ -77,6 +77,7 @@ def test_every_model_after_staging_has_a_tested_key(manifest: dict, models: dict
         "int_event_items_unioned",
         "int_event_properties_unioned",
         "int_page_views_identified",
+        "int_identity_links_unioned",
         "int_profiles_unioned",
         "int_sessions_channeled",
     }

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from hashlib import md5
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,7 +25,7 @@ from tests.references.checks import check_credits, check_funnels, check_identiti
 from tests.references.conversions import conversions_of
 from tests.references.events import Event
 from tests.references.funnels import Step
-from tests.references.identity import persons_of
+from tests.references.identity import Link, persons_of
 from tests.references.sessions import Session, sessions_of
 from tests.references.warehouses import BuiltWarehouse, CompiledModels, compile_models
 
@@ -44,7 +45,8 @@ MARTS = (
 # shop and app share their users; club keeps its own; in the diary the source numbers the visits.
 NAMESPACES = {"shop": "family", "app": "family", "club": "club", "diary": "diary"}
 MAPPED = (
-    "event_id", "event_name", "occurred_at", "device_id", "user_id", "session_id", "page_url",
+    "event_id", "event_name", "occurred_at", "device_id", "user_id", "previous_id", "session_id",
+    "page_url",
     "utm_source", "utm_medium", "utm_campaign", "user_agent", "order_id", "revenue", "currency",
     "engaged_seconds",
 )  # fmt: skip
@@ -188,6 +190,34 @@ def test_an_anonymous_session_is_the_users_who_was_seen_last_before_it(build_mar
     assert last == bert != anna
 
 
+def test_a_source_merges_users_and_a_shared_device_does_not(build_marts):
+    """Anna was bert, by way of an id that no event has; carl only uses a device of hers."""
+    records = [
+        record("shop", "10:00", device_id="phone", user_id="bert"),
+        record("shop", "10:10", device_id="phone", user_id="bert", previous_id="retired"),
+        record("app", "11:00", device_id="laptop", user_id="anna", previous_id="retired"),
+        record("shop", "12:00", device_id="tablet"),
+        record("shop", "13:00", device_id="phone", user_id="anna", previous_id="tablet"),
+        record("shop", "14:00", device_id="phone", user_id="carl", previous_id="tablet"),
+        record("club", "15:00", device_id="laptop", user_id="anna"),
+    ]
+    warehouse, _ = build_marts(records, Random(0))
+    rows = warehouse.rows("select * from marts.sessions order by started_at")
+    bert, anna, tablet, again, carl, club = (row["person_id"] for row in rows)
+    assert bert == anna == tablet == again
+    assert len({anna, carl, club}) == 3
+    reasons = warehouse.rows(
+        "select identifier, reason from marts.person_identities where source_name = 'shop'"
+        " and (identifier_type = 'user' or identifier = 'tablet') order by identifier"
+    )
+    assert [tuple(row.values()) for row in reasons] == [
+        ("anna", "user_seen"),
+        ("bert", "merged_by_source"),
+        ("carl", "user_seen"),
+        ("tablet", "merged_by_source"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("second_look_at", "furthest_step"), [("10:00", 2), ("10:01", 3)], ids=["same", "later"]
 )
@@ -282,6 +312,7 @@ def _timeline(random: Random, number: int) -> Iterator[Record]:
             "page_url": f"https://site.example/{random.choice(['', 'p/1', 'q'])}",
             "user_agent": user_agent,
             "engaged_seconds": random.choice([None, None, "4", "6.5", "10"]),
+            "previous_id": _previous_id(random) if random.random() < 0.02 else None,
             **random.choice(TOUCHES),
         }
         if random.random() < 0.7:
@@ -295,6 +326,13 @@ def _timeline(random: Random, number: int) -> Iterator[Record]:
             tuple(sorted((key, value) for key, value in fields.items() if value is not None)),
         )
         at += random.choice(gaps)
+
+
+def _previous_id(random: Random) -> str:
+    """Return the id of a user or a device, here or elsewhere, or one that no event has."""
+    kinds = [("user", 60), ("device", 240), ("retired", 8), ("retired", 8)]
+    kind, count = random.choice(kinds)
+    return random.choice([f"{kind} {random.randrange(count)}"] * 9 + ["guest"])
 
 
 def build(
@@ -365,9 +403,13 @@ def check_marts(warehouse: BuiltWarehouse, files: Files) -> None:
     assert reasons.keys() == {"first_event", "inactivity", "user_change", "max_length", "tracker"}
     marts = warehouse.rows("select * from marts.sessions")
     check_sessions(events, sessions, session_ids, {row["session_id"]: row for row in marts})
-    check_persons(sessions, {row["session_id"]: row["person_id"] for row in marts})
+    links = [link for event in events for link in _links(event, files, paths)]
+    person_ids = {row["session_id"]: row["person_id"] for row in marts}
+    check_persons(sessions, events, links, person_ids)
     visits = [row for row in marts if row["source_name"] != "diary"]
-    check_identities(warehouse.rows("select * from marts.person_identities"), visits)
+    identities = warehouse.rows("select * from marts.person_identities")
+    assert {row["reason"] for row in identities} >= {"merged_by_source", "user_seen"}
+    check_identities(identities, visits)
     check_funnels(
         definitions.funnels() | EXTRA_FUNNELS,
         rows,
@@ -426,11 +468,16 @@ def check_sessions(
     assert len(marts) == len(sessions)
 
 
-def check_persons(sessions: Sequence[Session], person_ids: dict[str, str]) -> None:
+def check_persons(
+    sessions: Sequence[Session],
+    events: Sequence[Event],
+    links: Sequence[Link],
+    person_ids: dict[str, str],
+) -> None:
     """Assert that sessions are of one person in the marts if, and only if, they should be."""
     pairs = {
         (person, person_ids[session.events[0].event_id])
-        for session, person in persons_of(sessions, NAMESPACES)
+        for session, person in persons_of(sessions, NAMESPACES, events, links)
     }
     assert len({person for person, _ in pairs}) == len(pairs)
     assert len({person_id for _, person_id in pairs}) == len(pairs)
@@ -467,6 +514,15 @@ def _event(record: Record, row: dict[str, Any]) -> Event:
         currency=record["currency"],
         engaged_seconds=None if engaged is None else Decimal(engaged),
     )
+
+
+def _links(event: Event, files: Files, paths: dict[str, str]) -> Iterator[Link]:
+    """Yield what the event's record says of a previous id."""
+    record = files[paths[event.file_name]][event.row_number - 1]
+    ids = {record["user_id"] or record["device_id"], record["previous_id"]} - {None, *NOBODIES}
+    if record["previous_id"] is not None and len(ids) == 2:
+        link_id = md5(f"event\x1f{event.event_id}".encode(), usedforsecurity=False).hexdigest()
+        yield Link(event.source_name, tuple(sorted(ids)), event.occurred_at, link_id)
 
 
 def _content(warehouse: BuiltWarehouse, mart: str) -> Iterator[tuple]:

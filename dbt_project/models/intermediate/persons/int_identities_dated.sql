@@ -56,7 +56,8 @@ user_periods as (
         person_id,
         min(started_at) as valid_from,
         cast(null as timestamp) as valid_to,
-        'user_seen' as reason
+        -- the same in all sessions of the user
+        max(identity_reason) as reason
     from sessions
     where user_id is not null
     group by source_name, user_id, person_id

@@ -19,6 +19,12 @@ users_sighted as (
 
 ),
 
+identifiers_merged as (
+
+    select * from {{ ref('int_identifiers_merged') }}
+
+),
+
 -- the newest sighting on the device at or before the start of each session
 users_before as (
 
@@ -44,17 +50,19 @@ users_before as (
 
 ),
 
-identified as (
+sighted as (
 
     select
-        sessions.*,
-        coalesce(sessions.user_id, users_before.user_id, first_users.user_id) as person_user_id,
+        sessions.session_id,
+        sessions.source_name,
+        sessions.device_id,
+        coalesce(sessions.user_id, users_before.user_id, first_users.user_id) as user_id,
         case
             when sessions.user_id is not null then 'user_seen'
             when users_before.user_id is not null then 'user_seen_before'
             when first_users.user_id is not null then 'user_seen_after'
             else 'device_only'
-        end as identity_reason,
+        end as reason,
         coalesce(sources.user_namespace, 'default') as user_namespace
     from sessions
     left join users_before on sessions.session_id = users_before.session_id
@@ -67,16 +75,43 @@ identified as (
 
 ),
 
+owned as (
+
+    select
+        session_id,
+        user_namespace,
+        user_id,
+        reason,
+        case when user_id is null then 'device' else 'user' end as identifier_type,
+        case when user_id is null then source_name else user_namespace end as scope,
+        coalesce(user_id, device_id) as identifier,
+        case
+            when user_id is not null then {{ stable_id(["'user'", 'user_namespace', 'user_id']) }}
+            else {{ stable_id(["'device'", 'source_name', 'device_id']) }}
+        end as person_id
+    from sighted
+
+),
+
+-- whom the source itself says to be one person is one
 with_person as (
 
     select
-        *,
+        sessions.*,
+        owned.user_namespace,
+        coalesce(identifiers_merged.user_id, owned.user_id) as person_user_id,
         case
-            when person_user_id is not null
-                then {{ stable_id(["'user'", 'user_namespace', 'person_user_id']) }}
-            else {{ stable_id(["'device'", 'source_name', 'device_id']) }}
-        end as person_id
-    from identified
+            when identifiers_merged.person_id != owned.person_id then 'merged_by_source'
+            else owned.reason
+        end as identity_reason,
+        coalesce(identifiers_merged.person_id, owned.person_id) as person_id
+    from sessions
+    inner join owned on sessions.session_id = owned.session_id
+    left join identifiers_merged
+        on
+            owned.identifier_type = identifiers_merged.identifier_type
+            and owned.scope = identifiers_merged.scope
+            and owned.identifier = identifiers_merged.identifier
 
 )
 

@@ -24,14 +24,17 @@ renamed as (
         case
             when {{ not_blank('event_id') }} is not null
                 then {{ stable_id(['_source_name', not_blank('event_id')]) }}
-            -- without an id the content is the identity, wherever the record stands
+            -- without an id the content is the identity, wherever the record stands; a previous id
+            -- only where there is one, so that the ids of other records stay as they were
             else {{ stable_id([
                 '_source_name', "'content'", 'event_name', 'occurred_at', 'received_at', 'sent_at',
                 'device_id', 'user_id', 'session_id', 'page_view_id', 'platform', 'page_url',
                 'page_title', 'referrer_url', 'utm_source', 'utm_medium', 'utm_campaign',
                 'utm_term', 'utm_content', 'user_agent', 'device_category', 'browser',
                 'operating_system', 'language', 'country', 'region', 'city', 'order_id', 'revenue',
-                'currency', 'item_id', 'engaged_seconds', 'scroll_percent', '_other_fields',
+                'currency', 'item_id', 'engaged_seconds', 'scroll_percent',
+                "coalesce(cast(_other_fields as varchar), chr(30))
+                || coalesce(chr(31) || previous_id, '')",
             ]) }}
         end as event_id,
         _source_name as source_name,
