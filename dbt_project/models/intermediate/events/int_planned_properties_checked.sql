@@ -51,8 +51,8 @@ looked_up as (
         {{ json_first_member('event_properties.event_properties', 'rules.spellings') }}
             as typed_value,
         untyped_files.file_id is not null as is_untyped,
-        {{ json_first_member('event_properties.untyped_properties', 'rules.spellings') }}
-            as untyped_value
+        event_properties.untyped_properties,
+        rules.spellings
     from accepted_events
     inner join event_properties
         on
@@ -63,6 +63,18 @@ looked_up as (
             accepted_events.source_name = rules.source_name
             and accepted_events.event_name = rules.event_name
     left join untyped_files on accepted_events.file_id = untyped_files.file_id
+
+),
+
+looked_up_beside as (
+
+    select
+        *,
+        case
+            when typed_value is null
+                then {{ json_first_member('untyped_properties', 'spellings') }}
+        end as untyped_value
+    from looked_up
 
 ),
 
@@ -80,7 +92,7 @@ sent as (
             when typed_value is not null then {{ json_type_name('typed_value') }}
             else {{ json_type_name('untyped_value') }}
         end as sent_type
-    from looked_up
+    from looked_up_beside
 
 ),
 
