@@ -3,6 +3,7 @@
 import gzip
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from orchestration.loading import parts
 from orchestration.sources import Column, Format, RawTable
 from tests.unit.test_loading import Shop
+from tests.unit.test_loading_replay import replay
 
 LOG = RawTable(
     kind="log",
@@ -169,3 +171,22 @@ def test_each_member_of_a_zip_has_its_own_headers(shop: Shop) -> None:
         (4, "/c", None, '{"x":"2"}'),
     ]
     assert shop.rejected() == [(2, "wrong_column_count"), (5, "wrong_column_count")]
+
+
+def test_a_rejected_record_is_put_through_again_under_the_header_it_stood_under(shop: Shop) -> None:
+    shop.put(
+        "a.log",
+        f"{HEADER}2026-11-01 /a 200\n2026-11-01 /b soon\n2026-11-01 /broken\n"
+        "#Fields: sc-status cs-uri-stem\nlater /c\n",
+    )
+    assert shop.load().rejected == 3
+    shop.connection.execute('alter table raw.log_requests alter "sc-status" type varchar')
+    columns = tuple(replace(column, data_type="varchar") for column in LOG.columns)
+    shop.table = replace(LOG, columns=columns)
+    (outcome,) = replay(shop)
+    assert (outcome.tried, outcome.replayed, outcome.still_rejected) == (3, 2, 1)
+    assert shop.rows('_row_number, date, "cs-uri-stem", "sc-status"') == [
+        (1, "2026-11-01", "/a", "200"),
+        (2, "2026-11-01", "/b", "soon"),
+        (4, None, "/c", "later"),
+    ]
