@@ -106,7 +106,7 @@ def load(settings: Settings, sources: tuple[str, ...], again: bool) -> None:
         raise Misconfigured("--again needs the sources to read anew: clickstream load --again shop")
     with operations.warehouse_lock(settings, "clickstream load", say=click.echo):
         loads = _load(settings, sources, again=again)
-    _fail_over_the_limit(loads)
+    _fail_at_the_end(loads)
 
 
 @main.command()
@@ -171,7 +171,7 @@ def run(settings: Settings, full_refresh: bool) -> None:
     click.echo(reporting.run_summary(loads, publication, totals, seconds))
     _heading("where to look next")
     click.echo(reporting.next_steps(publication))
-    _fail_over_the_limit(loads)
+    _fail_at_the_end(loads)
 
 
 @main.command()
@@ -259,10 +259,15 @@ def _load(
         )
 
 
-def _fail_over_the_limit(loads: Sequence[operations.SourceLoad]) -> None:
-    """Fail, now that all else is done, where a file is refused for what is rejected of it."""
+def _fail_at_the_end(loads: Sequence[operations.SourceLoad]) -> None:
+    """Fail, now that all else is done, where a store is out of reach or a file over its limit."""
+    problems = []
+    if any(done.summary.problem for done in loads):
+        problems.append(reporting.unreachable(loads))
     if any(done.summary.over_the_limit for done in loads):
-        raise CommandFailed(reporting.over_the_limit(loads))
+        problems.append(reporting.over_the_limit(loads))
+    if problems:
+        raise CommandFailed("; ".join(problems))
 
 
 def _build_quietly(settings: Settings, *, full_refresh: bool) -> dbt.DbtRun:

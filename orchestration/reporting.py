@@ -41,7 +41,9 @@ def path(path: Path) -> str:
 def source_load(done: SourceLoad) -> str:
     """Return a line on what loading one source did, and one for each file that was refused."""
     summary = done.summary
-    if not summary.files:
+    if summary.problem and not summary.files:
+        what = "nothing loaded"
+    elif not summary.files:
         what = f"no file found under {done.source.path}"
     elif not summary.count("loaded"):
         what = "nothing new"
@@ -53,6 +55,8 @@ def source_load(done: SourceLoad) -> str:
     if summary.count("not_ready"):
         what += f", {_count(summary.count('not_ready'), 'file')} still being written"
     lines = [f"  {done.source.name:<20} {what} ({done.seconds:.1f} s)"]
+    if summary.problem:
+        lines.append(click.style(f"    {one_line(summary.problem)}", fg="red"))
     refused = [
         file for file in summary.files if file.status == "refused" or file.has_too_many_rejections
     ]
@@ -73,6 +77,12 @@ def _refusal(file: FileOutcome) -> str:
         return f"    refused: {line}"
     still = "still " if file.status == "unchanged" else ""
     return click.style(f"    {still}refused: {line}", fg="red")
+
+
+def unreachable(loads: Iterable[SourceLoad]) -> str:
+    """Return which sources' stores could not be read, and why."""
+    found = [(done.source.name, done.summary.problem) for done in loads if done.summary.problem]
+    return "; ".join(f"{name}: {one_line(problem)}" for name, problem in found)
 
 
 def over_the_limit(loads: Iterable[SourceLoad]) -> str:

@@ -7,6 +7,8 @@ import dagster as dg
 
 from orchestration import locking
 from orchestration.loading.finding import FoundFile, find_files
+from orchestration.loading.landing import is_being_written
+from orchestration.loading.stores import StoreUnreachable
 from orchestration.operations import Configuration
 from orchestration.schedules import LOAD_BUILD_PUBLISH
 from orchestration.settings import Settings
@@ -26,34 +28,52 @@ def build_sensors(settings: Settings, configuration: Configuration) -> list[dg.S
         description="Starts the whole job when a source's folder holds a file not yet loaded.",
     )
     def new_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        found = _find(configuration)
-        cursor = _fingerprint(found)
-        if cursor == context.cursor:
-            return dg.SkipReason("No file was added or changed since the last look.")
+        found, problems = _find(configuration)
+        for problem in problems:
+            context.log.error(problem)
+        if _fingerprint(found) == context.cursor:
+            return dg.SkipReason(
+                _told("No file was added or changed since the last look", problems)
+            )
         holder = locking.holder(settings.lock_path)
         if holder:
             return dg.SkipReason(f"The warehouse is busy: {holder}.")
         known = read_known_files(settings)
         new = [file for file in found if _identity(file) not in known]
+        # Files that are still being written stay out of the cursor, so that they are looked at
+        # again when they are not.
+        waiting = {file.shown_path for file in new if is_being_written(file)}
+        new = [file for file in new if file.shown_path not in waiting]
+        cursor = _fingerprint(file for file in found if file.shown_path not in waiting)
         if not new:
-            return dg.SensorResult(cursor=cursor, skip_reason="Every file is loaded.")
+            what = "New files are still being written" if waiting else "Every file is loaded"
+            return dg.SensorResult(cursor=cursor, skip_reason=_told(what, problems))
         run = dg.RunRequest(run_key=_fingerprint(new), tags={"new_files": str(len(new))})
         return dg.SensorResult(cursor=cursor, run_requests=[run])
 
     return [new_files]
 
 
-def _find(configuration: Configuration) -> list[FoundFile]:
-    return [
-        file
-        for source in configuration.sources
-        for file in find_files(source)
-        if file.is_older_than(source.settle_seconds)
-    ]
+def _find(configuration: Configuration) -> tuple[list[FoundFile], list[str]]:
+    """Return the files of all sources, and what is wrong with the stores that do not answer."""
+    found: list[FoundFile] = []
+    problems: list[str] = []
+    for source in configuration.sources:
+        try:
+            files = find_files(source)
+        except StoreUnreachable as error:
+            problems.append(f"{source.name}: {error}")
+            continue
+        found += [file for file in files if file.is_older_than(source.settle_seconds)]
+    return found, problems
 
 
-def _identity(file: FoundFile) -> tuple[str, int, object]:
-    return file.shown_path, file.size_bytes, file.modified_at
+def _told(what: str, problems: list[str]) -> str:
+    return "; ".join([what, *problems]) + "."
+
+
+def _identity(file: FoundFile) -> tuple[str, int, object, str | None]:
+    return file.shown_path, file.size_bytes, file.modified_at, file.etag
 
 
 def _fingerprint(files: Iterable[FoundFile]) -> str:

@@ -22,6 +22,7 @@ MAX_REJECTED_SHARE = 0.05
 """Of a file of which more is rejected, nothing is loaded, unless a source says otherwise."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_USER_AND_PASSWORD = re.compile(r"(?<=://)[^/]*:[^/]*(?=@)")
 _OPTIONS_OF_READER: Mapping[str, tuple[str, ...]] = {
     "json": ("records", "mapping", "only"),
     "csv": ("delimiter", "quote", "header"),
@@ -111,8 +112,15 @@ class Source:
     max_rejected_share: float = MAX_REJECTED_SHARE
 
     @property
+    def is_in_store(self) -> bool:
+        """Tell whether the files are objects of a store, and the path their URL."""
+        return "://" in self.path
+
+    @property
     def absolute_path(self) -> str:
-        """Return the folder or glob as an absolute path."""
+        """Return the folder or glob as an absolute path; the URL where it is in a store."""
+        if self.is_in_store:
+            return self.path
         return str(self.project_dir / self.path)
 
 
@@ -414,6 +422,12 @@ def _source(
     for key in ("name", "kind", "path"):
         if key not in entry:
             problems.append(f"{where} has no {key!r}")
+    path_given = entry.get("path")
+    if isinstance(path_given, str) and _USER_AND_PASSWORD.search(path_given):
+        problems.append(
+            f"{where} has path = {_USER_AND_PASSWORD.sub('…', path_given)!r} with a password; "
+            "expected none: credentials come from the environment (docs/sources.md, Object stores)"
+        )
     for key, (is_good, expected) in _CHECKS.items():
         if key in entry and not is_good(entry[key]):
             problems.append(f"{where} has {key} = {entry[key]!r}; expected {expected}")
@@ -520,7 +534,10 @@ _CHECKS: Mapping[str, tuple[Any, str]] = {
         "a lower-case name such as 'shop_web'",
     ),
     "kind": (_is_text, "a kind"),
-    "path": (_is_text, "a folder or a glob"),
+    "path": (
+        lambda value: _is_text(value) and "::" not in value,
+        "a folder, a glob, or one URL such as s3://bucket/exports/",
+    ),
     "timezone": (_is_zone, "an IANA time zone such as 'Europe/Berlin'"),
     "user_namespace": (_is_text, "a name"),
     "session_ids_from": (lambda value: value in SESSION_IDS_FROM, "tracker or inactivity"),

@@ -116,14 +116,14 @@ def read_history(settings: Settings, source_name: str) -> tuple[SourceStatus, Re
     return source, rejections
 
 
-def read_known_files(settings: Settings) -> set[tuple[str, int, datetime]]:
-    """Return path, size and time of every file in the ledger, loaded or not."""
+def read_known_files(settings: Settings) -> set[tuple[str, int, datetime, str | None]]:
+    """Return path, size, time and tag of every file in the ledger, loaded or not."""
     if not settings.warehouse_path.exists():
         return set()
     with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
         return set(
             connection.execute(
-                "select path, size_bytes, modified_at from raw.load_files"
+                "select path, size_bytes, modified_at, etag from raw.load_files"
             ).fetchall()
         )
 

@@ -13,6 +13,7 @@ from orchestration.status import Rejections, SourceStatus, read_history
 _SHOWN_FILES = 50
 _SECONDS_BETWEEN_LINES = 15
 _CHECK = "rejections_are_within_the_limit"
+_STORE_CHECK = "the_store_answers"
 
 
 class LoadConfig(dg.Config):
@@ -59,7 +60,8 @@ def _raw_asset(settings: Settings, source: Source, table: RawTable) -> dg.Assets
                 asset=source_key(source),
                 description="No file is refused for having more of its records rejected than "
                 f"`max_rejected_share` allows, {source.max_rejected_share:.1%}.",
-            )
+            ),
+            *_store_checks(source),
         ],
     )
     def raw_events(context: dg.AssetExecutionContext, config: LoadConfig) -> dg.MaterializeResult:
@@ -75,13 +77,15 @@ def _raw_asset(settings: Settings, source: Source, table: RawTable) -> dg.Assets
         for file in done.summary.files:
             if file.status == "refused":
                 context.log.warning(f"{file.path} was refused: {file.reason}: {file.detail}")
+        if done.summary.problem:
+            context.log.error(done.summary.problem)
         if done.summary.read_otherwise:
             context.log.warning(
                 f"{len(done.summary.read_otherwise)} files were read by other options than "
                 "today's; to read them anew, launch this asset with the config `again: true`"
             )
         return dg.MaterializeResult(
-            metadata=_metadata(done, so_far, rejections), check_results=[_check(done)]
+            metadata=_metadata(done, so_far, rejections), check_results=_checks(done)
         )
 
     return raw_events
@@ -93,6 +97,26 @@ def _description(source: Source, table: RawTable) -> str:
         f"`raw.{table.name}`: each file once, in one transaction, a record that cannot be read "
         "set aside with its reason."
     )
+
+
+def _store_checks(source: Source) -> list[dg.AssetCheckSpec]:
+    if not source.is_in_store:
+        return []
+    description = "The store of the source could be listed and read to its end."
+    return [dg.AssetCheckSpec(_STORE_CHECK, asset=source_key(source), description=description)]
+
+
+def _checks(done: operations.SourceLoad) -> list[dg.AssetCheckResult]:
+    if not done.source.is_in_store:
+        return [_check(done)]
+    problem = done.summary.problem
+    answers = dg.AssetCheckResult(
+        check_name=_STORE_CHECK,
+        passed=problem is None,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=problem,
+    )
+    return [_check(done), answers]
 
 
 def _check(done: operations.SourceLoad) -> dg.AssetCheckResult:

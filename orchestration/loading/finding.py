@@ -1,4 +1,4 @@
-"""Which files a source offers: names and what lstat says of them. Opens nothing."""
+"""Which files a source offers: names, and what lstat or the store says of them. Opens nothing."""
 
 import glob
 import os
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from orchestration.loading.stores import StoredObject, list_objects
 from orchestration.sources import Source
 
 _UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".crdownload", ".download", ".filepart")
@@ -19,13 +20,19 @@ _EPOCH = datetime(1970, 1, 1)
 
 @dataclass(frozen=True)
 class FoundFile:
-    """A directory entry that may be an export; `shown_path` is its name as text."""
+    """A directory entry or an object that may be an export; `shown_path` is its name as text."""
 
-    path: Path
+    place: Path | StoredObject
     shown_path: str
     size_bytes: int
     modified_at: datetime
-    is_regular: bool
+    is_regular: bool = True
+    etag: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the last part of the path."""
+        return self.place.name
 
     def is_older_than(self, seconds: float) -> bool:
         """Tell whether nobody has written to the file for that long."""
@@ -34,12 +41,32 @@ class FoundFile:
 
 
 def find_files(source: Source) -> list[FoundFile]:
-    """Return what the source's folder or glob holds, by path, without what is no data."""
+    """Return what the source's folder, glob or store holds, by path, without what is no data."""
+    if source.is_in_store:
+        return _find_objects(source)
     found = {path: None for path in _paths(source) if not is_ignored(path.name)}
     return [
         entry
         for path in sorted(found, key=os.fsencode)
         if (entry := describe(path, source.project_dir)) is not None
+    ]
+
+
+def _find_objects(source: Source) -> list[FoundFile]:
+    fixed_parts = set(source.path.split("/"))
+    return [
+        FoundFile(
+            place=each,
+            shown_path=each.url,
+            size_bytes=each.size_bytes,
+            modified_at=each.modified_at,
+            etag=each.etag,
+        )
+        for each in sorted(list_objects(source.path), key=lambda each: each.url.encode())
+        if not is_ignored(each.name)
+        and not any(
+            part.startswith(".") and part not in fixed_parts for part in each.url.split("/")[:-1]
+        )
     ]
 
 
@@ -63,7 +90,7 @@ def describe(path: Path, project_dir: Path) -> FoundFile | None:
     if stat.S_ISDIR(status.st_mode):
         return None
     return FoundFile(
-        path=path,
+        place=path,
         shown_path=_shown(path, project_dir),
         size_bytes=status.st_size,
         modified_at=_EPOCH + timedelta(microseconds=status.st_mtime_ns // 1000),

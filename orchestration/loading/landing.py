@@ -1,8 +1,10 @@
 """How a file is landed: a private copy, named by its content, that nobody else writes to."""
 
 import errno
+import fcntl
 import hashlib
 import os
+import signal
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +14,14 @@ from typing import BinaryIO
 
 from orchestration.loading.finding import FoundFile
 from orchestration.loading.reasons import FileRefused
+from orchestration.loading.stores import StoredObject
 from orchestration.loading.warehouse import LoadingStopped
 
 _CHUNK_BYTES = 1 << 20
 
 
 class StillChanging(Exception):
-    """A file that changed while it was being copied."""
+    """A file that somebody has open to write, or that changed while it was being copied."""
 
 
 @dataclass(frozen=True)
@@ -32,28 +35,30 @@ class LandedFile:
 
 def land(found: FoundFile, landing_dir: Path) -> LandedFile:
     """Copy the file to `<sha256>.landed` in the landing folder while hashing it."""
-    if not found.is_regular:
-        raise FileRefused("not_regular_file", "it is a link, pipe, socket or device")
     incoming = landing_dir / "incoming.part"
     digest = hashlib.sha256()
     size = 0
-    descriptor = _open(found)
-    with os.fdopen(descriptor, "rb", buffering=0) as source:
-        before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode):
-            raise FileRefused("not_regular_file", "it is a link, pipe, socket or device")
-        with stop_on_full_disk(landing_dir, before.st_size), open(incoming, "wb") as copy:
-            while chunk := _read(source):
-                digest.update(chunk)
-                size += len(chunk)
-                copy.write(chunk)
-        after = os.fstat(descriptor)
-    if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, size):
-        raise StillChanging(found.shown_path)
+    with stop_on_full_disk(landing_dir, found.size_bytes), open(incoming, "wb") as copy:
+        for chunk in _chunks(found):
+            digest.update(chunk)
+            size += len(chunk)
+            copy.write(chunk)
     # No fsync: a copy never outlives the load that made it, so a crash has nothing to lose here.
     path = landing_dir / f"{digest.hexdigest()}.landed"
     os.replace(incoming, path)
     return LandedFile(path, digest.hexdigest(), size)
+
+
+def is_being_written(found: FoundFile) -> bool:
+    """Tell whether a process has the file open for writing; False where that cannot be told."""
+    if not isinstance(found.place, Path) or not found.is_regular:
+        return False
+    try:
+        descriptor = _open(found.place)
+    except FileRefused:
+        return False
+    with os.fdopen(descriptor, "rb", buffering=0):
+        return _has_writer(descriptor)
 
 
 def sweep(landing_dir: Path) -> None:
@@ -78,10 +83,65 @@ def stop_on_full_disk(folder: Path, needed_bytes: int) -> Iterator[None]:
         ) from error
 
 
-def _open(found: FoundFile) -> int:
+def _chunks(found: FoundFile) -> Iterator[bytes]:
+    """Yield the content of the file as it was found, or stop where it is not, or changes."""
+    if isinstance(found.place, StoredObject):
+        yield from _object_chunks(found.place)
+        return
+    if not found.is_regular:
+        raise FileRefused("not_regular_file", "it is a link, pipe, socket or device")
+    descriptor = _open(found.place)
+    with os.fdopen(descriptor, "rb", buffering=0) as source:
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            raise FileRefused("not_regular_file", "it is a link, pipe, socket or device")
+        if _has_writer(descriptor):
+            raise StillChanging(found.shown_path)
+        size = 0
+        while chunk := _read(source):
+            size += len(chunk)
+            yield chunk
+        after = os.fstat(descriptor)
+    if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, size):
+        raise StillChanging(found.shown_path)
+
+
+def _object_chunks(place: StoredObject) -> Iterator[bytes]:
+    size = 0
+    try:
+        for chunk in place.chunks():
+            size += len(chunk)
+            yield chunk
+    except FileRefused:
+        if place.described_anew() not in (place, None):
+            raise StillChanging(place.url) from None
+        raise
+    if place.described_anew() != place or size != place.size_bytes:
+        raise StillChanging(place.url)
+
+
+def _has_writer(descriptor: int) -> bool:
+    """Ask the kernel for a read lease, which it only grants where nobody has the file to write.
+
+    False also where it cannot be told: not on Linux, the file is another user's, or its file
+    system knows no leases.
+    """
+    if not hasattr(fcntl, "F_SETLEASE"):
+        return False
+    try:
+        # A writer who comes just now is announced by a signal; the usual one would end us.
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        return error.errno == errno.EAGAIN
+    return False
+
+
+def _open(path: Path) -> int:
     try:
         # Not blocking, not following: a pipe or link put there meanwhile must not hold us up.
-        return os.open(found.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise FileRefused("not_regular_file", "it is a link") from error

@@ -20,6 +20,7 @@ class KnownDelivery:
 
     size_bytes: int
     modified_at: datetime
+    etag: str | None
     status: str
     reason: str | None
     detail: str | None
@@ -28,7 +29,11 @@ class KnownDelivery:
 
     def is_same_file(self, found: FoundFile) -> bool:
         """Tell whether the file looks as it did then."""
-        return (self.size_bytes, self.modified_at) == (found.size_bytes, found.modified_at)
+        return (self.size_bytes, self.modified_at, self.etag) == (
+            found.size_bytes,
+            found.modified_at,
+            found.etag,
+        )
 
     def is_settled(self, today: Options) -> bool:
         """Tell whether the same file need not be tried again; a refused one by other options is."""
@@ -85,7 +90,7 @@ def known_deliveries(
     """Return the latest delivery under each path of the source."""
     rows = connection.execute(
         """
-        select path, size_bytes, modified_at, status, reason, detail, file_id, options
+        select path, size_bytes, modified_at, etag, status, reason, detail, file_id, options
         from raw.load_files
         where source_name = $1
         qualify row_number() over (partition by path order by load_id desc) = 1
@@ -271,6 +276,7 @@ def write_row(
         "content_sha256": row.content_sha256,
         "size_bytes": found.size_bytes,
         "modified_at": found.modified_at,
+        "etag": found.etag,
         "status": row.status,
         **_outcome(row, loaded_at),
     }
@@ -297,13 +303,14 @@ def rewrite_row(
         f"update raw.load_files set {changes} where {live}", [row.file_id, *values.values()]
     )
     (count,) = connection.execute(
-        "update raw.load_files set load_id = $2, size_bytes = $3, modified_at = $4 "
-        f"where {live} and path = $5",
+        "update raw.load_files set load_id = $2, size_bytes = $3, modified_at = $4, etag = $5 "
+        f"where {live} and path = $6",
         [
             row.file_id,
             _next_load_id(connection),
             found.size_bytes,
             found.modified_at,
+            found.etag,
             found.shown_path,
         ],
     ).fetchone()

@@ -19,6 +19,7 @@ from orchestration.loading.options import options_of
 from orchestration.loading.reading import Reading, read_file
 from orchestration.loading.reasons import FileRefused
 from orchestration.loading.recognising import table_of
+from orchestration.loading.stores import StoreUnreachable
 from orchestration.loading.transaction import in_transaction
 from orchestration.sources import RawTable, Source
 
@@ -59,6 +60,8 @@ class LoadSummary:
 
     source_name: str
     files: tuple[FileOutcome, ...]
+    problem: str | None = None
+    """What kept the source's store from being read, wholly or from some file on."""
 
     @property
     def read(self) -> int:
@@ -130,25 +133,34 @@ def load_source(
     known = ledger.known_deliveries(connection, source)
     read_otherwise = ledger.files_read_otherwise(connection, source, raw_table)
     read_again: set[str] | None = set() if again else None
+    try:
+        found = find_files(source)
+    except StoreUnreachable as error:
+        return LoadSummary(source.name, (), problem=str(error))
     files = [
         _File(
             connection, source, raw_table, landing_dir, each, known.get(each.shown_path), read_again
         )
-        for each in find_files(source)
+        for each in found
     ]
     to_read = [file.found.size_bytes for file in files if not file.is_unchanged]
     teller = _Teller(source.name, len(to_read), sum(to_read), on_progress)
     outcomes = []
+    problem = None
     for file in files:
         if file.is_unchanged:
             options = read_otherwise.get(file.known.file_id or "", ()) if file.known else ()
             outcomes.append(file.unchanged(options))
             continue
         teller.begin(file.found)
-        outcomes.append(file.load(teller.tell))
+        try:
+            outcomes.append(file.load(teller.tell))
+        except StoreUnreachable as error:
+            problem = str(error)
+            break
         teller.end(outcomes[-1].read)
     sweep(landing_dir)
-    return LoadSummary(source.name, tuple(outcomes))
+    return LoadSummary(source.name, tuple(outcomes), problem)
 
 
 @dataclass
@@ -265,7 +277,7 @@ class _File:
     def _load_landed(
         self, landed: LandedFile, began: float, tell: Callable[[int, int], None]
     ) -> ledger.LedgerRow:
-        name = self.found.path.name
+        name = self.found.name
         raw_table = table_of(self.connection, landed.path, name, self.raw_table)
         path_values = raw_table.values_in(self.found.shown_path)
         # Equal contents are one file, unless their paths say different things of them.
@@ -317,7 +329,7 @@ class _File:
     def _insert(
         self, landed: LandedFile, delivery: Delivery, tell: Callable[[int, int], None]
     ) -> ledger.LedgerRow:
-        found = read_file(self.connection, landed.path, self.found.path.name, delivery, tell)
+        found = read_file(self.connection, landed.path, self.found.name, delivery, tell)
         if found.rejected > max(MIN_REJECTED - 1, self.source.max_rejected_share * found.read):
             raise FileRefused("too_many_rejections", self._too_many(delivery.file_id, found))
         return ledger.LedgerRow(

@@ -39,6 +39,7 @@ _LEDGER_TABLES = {
         ("format", "varchar"),
         ("preamble", "blob"),
         ("options", "json"),
+        ("etag", "varchar"),
     ),
     "rejected_records": (
         ("file_id", "varchar"),

@@ -303,7 +303,7 @@ class _Replay:
         if found is None or landed is None or landed.sha256 != self.file.content_sha256:
             self._leave("true", f"{why}, and the file is gone or another one")
             return
-        reading = read_file(self.connection, landed.path, found.path.name, delivery)
+        reading = read_file(self.connection, landed.path, found.name, delivery)
         landed.path.unlink()
         if reading.read != self.file.records_read:
             counts = (

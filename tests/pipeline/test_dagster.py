@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 import duckdb
+import fsspec
 import pytest
 import yaml
 
@@ -259,6 +260,58 @@ def test_a_file_that_grew_is_new(watched):
     with (folder / "day_1.jsonl").open("a") as file:
         file.write(export("late", 1))
     assert len(look(settings, seen.cursor).run_requests) == 1
+
+
+def test_a_file_that_is_being_written_starts_a_run_once_it_is_closed(watched):
+    settings, folder = watched
+    seen = look(settings)
+    with (folder / "day_2.jsonl").open("w") as file:
+        file.write(export("shop", 2))
+        file.flush()
+        waiting = look(settings, seen.cursor)
+        assert waiting.run_requests == []
+        assert "still being written" in waiting.skip_reason.skip_message
+    # Closing it changes neither its size nor its time.
+    assert len(look(settings, waiting.cursor).run_requests) == 1
+
+
+@pytest.fixture
+def stored(watched) -> Settings:
+    """Return settings with a second source in a store, and a third in one that is unknown."""
+    settings, _ = watched
+    store = fsspec.filesystem("memory")
+    store.store.clear()
+    store.pipe_file("/events/a.jsonl", export("far", 2).encode())
+    sources = settings.sources_path.read_text().replace(
+        "exports}]",
+        "exports}, {name: far, kind: generic, path: 'memory://events/'}, "
+        "{name: lost, kind: generic, path: 'nosuch://events/'}]",
+    )
+    settings.sources_path.write_text(sources)
+    yield settings
+    store.store.clear()
+
+
+def test_the_sensor_looks_into_stores_and_says_which_do_not_answer(stored):
+    first = look(stored)
+    assert len(first.run_requests) == 1
+    assert [load.summary.problem is None for load in operations.load(stored)] == [True, True, False]
+    seen = look(stored, first.cursor)
+    assert isinstance(seen, dg.SkipReason)
+    assert "nosuch://events/ cannot be read" in seen.skip_message
+    assert look(stored).skip_reason.skip_message.startswith("Every file is loaded; lost: nosuch")
+
+
+def test_a_store_out_of_reach_fails_a_check_and_stops_nothing(stored):
+    result = run_sources(stored)
+    assert result.success
+    checks = {
+        check.asset_key.path[-1]: check
+        for check in result.get_asset_check_evaluations()
+        if check.check_name == "the_store_answers"
+    }
+    assert {name: check.passed for name, check in checks.items()} == {"far": True, "lost": False}
+    assert "Protocol not known: nosuch" in checks["lost"].description
 
 
 def test_the_sensor_looks_again_later_while_the_warehouse_is_busy(watched):

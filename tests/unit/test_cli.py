@@ -70,6 +70,18 @@ def test_a_refused_file_is_named_with_its_reason_and_the_load_goes_on(invoke, tm
     assert "1 file, 1 record (" in result.output
 
 
+def test_a_store_out_of_reach_is_told_and_fails_the_load_after_all_else(invoke, tmp_path):
+    unreachable = "  - {name: far, kind: generic, path: 'nosuch://bucket/x'}\n"
+    (tmp_path / "sources.yml").write_text(NO_SOURCES.replace("\n", "\n" + unreachable, 1))
+    (tmp_path / "exports" / "a.jsonl").write_text('{"event_id": "1"}\n')
+    result = invoke("load")
+    assert result.exit_code == 1
+    assert "far                  nothing loaded (" in result.output
+    assert "\n    nosuch://bucket/x cannot be read: " in result.output
+    assert "shop                 1 file, 1 record (" in result.output
+    assert result.output.splitlines()[-1].startswith("Error: far: nosuch://bucket/x cannot be")
+
+
 def test_a_file_over_the_limit_is_red_and_fails_the_load_after_all_else(invoke, tmp_path):
     (tmp_path / "exports" / "a.jsonl").write_text("broken\n" * 30)
     (tmp_path / "exports" / "b.jsonl").write_text('{"event_id": "1"}\n')

@@ -305,7 +305,7 @@ def test_a_link_put_in_place_of_a_found_file_is_not_followed(tmp_path: Path) -> 
     found = describe(tmp_path / "target", tmp_path)
     assert found is not None
     with pytest.raises(FileRefused, match="not_regular_file"):
-        land(replace(found, path=tmp_path / "link"), tmp_path)
+        land(replace(found, place=tmp_path / "link"), tmp_path)
 
 
 # ---------------------------------------------------------------- JSON

@@ -293,3 +293,35 @@ def test_a_file_that_lists_no_sources_is_refused(tmp_path: Path, staging: Path, 
 
 def test_a_missing_file_is_named(tmp_path: Path, staging: Path) -> None:
     assert "cannot be read" in problems_of(tmp_path / "none.yml", staging)
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("s3://key:secret@bucket/x", "'s3://…@bucket/x' with a password; expected none"),
+        ("sftp://me:secret@host:22/x", "'sftp://…@host:22/x' with a password"),
+        ("zip://*.csv::s3://bucket/x.zip", "expected a folder, a glob, or one URL"),
+    ],
+)
+def test_a_url_brings_no_credentials_and_no_chain(
+    tmp_path: Path, staging: Path, path: str, told: str
+) -> None:
+    text = f"sources: [{{name: a, kind: shop, path: '{path}'}}]"
+    problems = problems_of(write_sources(tmp_path, text), staging)
+    assert told in problems
+    assert "secret" not in problems
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "s3://bucket/day=*/",
+        "gs://bucket",
+        "abfs://container@account.dfs.core.windows.net/x",
+        "hdfs://host:8020/x",
+    ],
+)
+def test_a_url_is_taken_as_it_is(tmp_path: Path, staging: Path, path: str) -> None:
+    text = f"sources: [{{name: a, kind: shop, path: '{path}'}}]"
+    (source,) = read_sources(write_sources(tmp_path, text), read_raw_tables(staging))
+    assert (source.is_in_store, source.absolute_path) == (True, path)
