@@ -1,4 +1,4 @@
--- In a sorted relation, the row before and the newest value are those of its own timeline.
+-- In a sorted relation, the row before, the newest value and a total are those of its own timeline.
 {{ config(meta={'dagster': {'ref': {'name': 'int_events_sessionized'}}}) }}
 {%- set timeline = {'of': ['device'], 'ordered_by': ['instant']} %}
 -- the linter knows no window frame without an order
@@ -40,7 +40,9 @@ with_latest as (
 
     select
         *,
-        {{ latest('known_user', 'place', timeline) }} as latest_user
+        {{ latest('known_user', 'place', timeline) }} as latest_user,
+        {{ total_so_far('case when known_user is null then 0 else 1 end', timeline) }}
+            as users_so_far
     from looked_back
 
 ),
@@ -54,7 +56,11 @@ expected as (
         last_value(known_user ignore nulls) over (
             partition by device
             order by instant rows between unbounded preceding and current row
-        ) as latest_user
+        ) as latest_user,
+        count(known_user) over (
+            partition by device
+            order by instant rows between unbounded preceding and current row
+        ) as users_so_far
     from sightings
 
 )
@@ -65,7 +71,13 @@ select
 from with_latest
 inner join expected
     on with_latest.device = expected.device and with_latest.instant = expected.instant
+inner join with_latest as first_of_timeline
+    on with_latest.device = first_of_timeline.device and first_of_timeline.instant < 7
 where
+    -- totals differ within a timeline by what they should, whatever came before it
+    with_latest.users_so_far - first_of_timeline.users_so_far
+    != expected.users_so_far - case when first_of_timeline.known_user is null then 0 else 1 end
+    or
     (
         expected.previous_instant is not null
         and (

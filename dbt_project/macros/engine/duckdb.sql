@@ -240,3 +240,7 @@
 {% macro duckdb__latest(value, place, timeline) -%}
     arg_max({{ value }}, {{ place }}) over (rows between unbounded preceding and current row)
 {%- endmacro %}
+
+{% macro duckdb__total_so_far(value, timeline) -%}
+    cast(sum({{ value }}) over (rows between unbounded preceding and current row) as bigint)
+{%- endmacro %}

@@ -139,3 +139,7 @@
 {% macro latest(value, place, timeline) -%}
     {{ return(adapter.dispatch('latest', 'clickstream')(value, place, timeline)) }}
 {%- endmacro %}
+
+{% macro total_so_far(value, timeline) -%}
+    {{ return(adapter.dispatch('total_so_far', 'clickstream')(value, timeline)) }}
+{%- endmacro %}

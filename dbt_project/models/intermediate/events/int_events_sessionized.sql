@@ -3,6 +3,7 @@
     'of': ['verdict', 'source_name', 'device_id', 'session_thread'],
     'ordered_by': ['occurred_at', 'event_order nulls last', 'event_id'],
 } -%}
+{%- set is_view = "case when event_name in ('page_view', 'screen_view') then 1 else 0 end" -%}
 {%- set user_place = 'case when user_id is not null then place end' -%}
 {%- set campaign_place = 'case when ' ~ stable_campaign() ~ ' is not null then place end' %}
 -- the linter knows no window frame without an order
@@ -188,8 +189,25 @@ with_session as (
                 then {{ latest('case when begins_session then event_id end', 'place', timeline) }}
         end as session_id,
         {{ latest('case when begins_session then place end', 'place', timeline) }}
-            as session_place
+            as session_place,
+        {{ total_so_far(is_view, timeline) }} as views_so_far
     from with_beginning
+
+),
+
+with_page_view_number as (
+
+    select
+        *,
+        case
+            when is_in_session
+                then views_so_far
+                    - {{ latest(
+                        'case when begins_session then views_so_far - ' ~ is_view ~ ' end',
+                        'place', timeline
+                    ) }}
+        end as session_page_view_number
+    from with_session
 
 )
 
@@ -212,6 +230,7 @@ select
     session_id,
     case when session_id is not null then place - session_place + 1 end
         as session_event_number,
+    session_page_view_number,
     case
         when begins_session
             then case when piece_number > 0 then 'max_length' else stretch_reason end
@@ -255,4 +274,4 @@ select
     revised_at,
     file_id,
     row_number
-from with_session
+from with_page_view_number

@@ -3,47 +3,20 @@ with
 session_events as (
 
     select * from {{ ref('int_events_accepted') }}
+    where session_page_view_number > 0
 
 ),
 
-with_view as (
-
-    select
-        *,
-        event_name in ('page_view', 'screen_view') as is_view,
-        -- what happens after a view and before the next one belongs to it
-        last_value(
-            case when event_name in ('page_view', 'screen_view') then event_id end ignore nulls
-        ) over (
-            partition by session_id
-            order by session_event_number rows between unbounded preceding and current row
-        ) as view_event_id
-    from session_events
-    where session_id is not null
-
-),
-
+-- what happens after a view and before the next one belongs to it
 measured as (
 
     select
-        view_event_id,
+        session_id,
+        session_page_view_number,
         cast(sum(engaged_seconds) as decimal(18, 3)) as engaged_seconds,
         max(scroll_percent) as scroll_percent
-    from with_view
-    where view_event_id is not null
-    group by view_event_id
-
-),
-
-views as (
-
-    select
-        *,
-        row_number() over (partition by session_id order by session_event_number) as view_number,
-        lead(event_id) over (partition by session_id order by session_event_number)
-            as next_view_event_id
-    from with_view
-    where is_view
+    from session_events
+    group by session_id, session_page_view_number
 
 )
 
@@ -62,10 +35,18 @@ select
     views.referrer_url,
     views.referrer_host,
     views.is_bot,
-    views.view_number,
-    views.view_number = 1 as is_entrance,
-    views.next_view_event_id is null as is_exit,
+    views.session_page_view_number as view_number,
+    views.session_page_view_number = 1 as is_entrance,
+    next_measured.session_id is null as is_exit,
     measured.engaged_seconds,
     measured.scroll_percent
-from views
-left join measured on views.event_id = measured.view_event_id
+from session_events as views
+inner join measured
+    on
+        views.session_id = measured.session_id
+        and views.session_page_view_number = measured.session_page_view_number
+left join measured as next_measured
+    on
+        views.session_id = next_measured.session_id
+        and views.session_page_view_number + 1 = next_measured.session_page_view_number
+where views.event_name in ('page_view', 'screen_view')
