@@ -2,7 +2,7 @@
     '"EdgeStartTimestamp"', '"EdgeEndTimestamp"', '"ClientIP"', '"ClientRequestHost"',
     '"ClientRequestMethod"', '"ClientRequestURI"', '"ClientRequestPath"',
     '"ClientRequestUserAgent"', '"ClientRequestReferer"', '"EdgeResponseStatus"',
-    '"EdgeResponseBytes"', '_other_fields',
+    '"EdgeResponseBytes"', '"RayID"', '_other_fields',
 ] -%}
 
 with
@@ -11,7 +11,7 @@ source as (
 
     select
         *,
-        {{ line_occurrence(line, own_id=not_blank('"RayID"')) }} as occurrence,
+        {{ line_occurrence(line) }} as occurrence,
         {{ not_blank('"RayID"') }} as ray_id,
         {{ not_blank('"ClientIP"') }} as address,
         {{ not_blank('"ClientRequestUserAgent"') }} as agent,

@@ -1,8 +1,8 @@
 {%- set line = [
     'date', 'time', '"x-edge-location"', '"sc-bytes"', '"c-ip"', '"cs-method"', '"cs(Host)"',
     '"cs-uri-stem"', '"sc-status"', '"cs(Referer)"', '"cs(User-Agent)"', '"cs-uri-query"',
-    '"cs(Cookie)"', '"x-edge-result-type"', '"x-host-header"', '"cs-protocol"', '"cs-bytes"',
-    '"time-taken"', '"x-forwarded-for"', '"c-port"', '_other_fields',
+    '"cs(Cookie)"', '"x-edge-result-type"', '"x-edge-request-id"', '"x-host-header"',
+    '"cs-protocol"', '"cs-bytes"', '"time-taken"', '"x-forwarded-for"', '"c-port"', '_other_fields',
 ] -%}
 
 with
@@ -11,7 +11,7 @@ source as (
 
     select
         *,
-        {{ line_occurrence(line, own_id='"x-edge-request-id"') }} as occurrence,
+        {{ line_occurrence(line) }} as occurrence,
         -- the log encodes every field once
         {{ percent_decoded('"cs(User-Agent)"') }} as agent_once_decoded
     from {{ source('raw', 'cloudfront_requests') }}
