@@ -10,7 +10,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test lint clean lock
+.PHONY: help setup demo ui test lint bench clean lock
 .DELETE_ON_ERROR:
 
 help:  ## Show these targets
@@ -36,6 +36,11 @@ lint: $(READY)  ## Check Python, SQL and the dbt project
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/dbt --quiet --warn-error parse --project-dir dbt_project --profiles-dir .
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models tests/data
+
+SIZE ?= 1000000
+PAIRS ?= 3
+bench: $(READY)  ## Measure loading beside mere reading, into docs/performance.md (SIZE=10000000 BIG_FILE=1)
+	$(BIN)/python -m benchmarks.loading --events $(SIZE) --pairs $(PAIRS) $(if $(BIG_FILE),--big-file)
 
 clean:  ## Remove the environment and the caches; data/ stays
 	rm -rf $(VENV) .venv-lock build *.egg-info logs .pytest_cache .ruff_cache .hypothesis \

@@ -170,7 +170,7 @@ def generate(
             say(f"{name}: {world.days} files")
         for future in compressing:
             future.result()
-    _write_sources(output, exports)
+    _write_sources(output)
     return written
 
 
@@ -220,15 +220,16 @@ def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
 
 
-def _write_sources(output: Path, exports: Sequence[str]) -> None:
+def _write_sources(output: Path) -> None:
     """Write the sources file that loads the exports: CLICKSTREAM_SOURCES=<output>/sources.yml."""
     sources = []
-    for name in exports:
-        source = {"name": name, "kind": EXPORTS[name].kind, "path": name}
-        source["own_hosts"] = ["shop.example"]
-        if EXPORTS[name].mapping:
-            source["mapping"] = dict(EXPORTS[name].mapping)
-        sources.append(source)
+    for name, export in EXPORTS.items():
+        if (output / name).is_dir():
+            source = {"name": name, "kind": export.kind, "path": name}
+            source["own_hosts"] = ["shop.example"]
+            if export.mapping:
+                source["mapping"] = dict(export.mapping)
+            sources.append(source)
     (output / "sources.yml").write_text(yaml.safe_dump({"sources": sources}, sort_keys=False))
 
 

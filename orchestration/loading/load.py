@@ -1,9 +1,9 @@
-"""How a source is loaded: each new file in one transaction, whatever happens to the others."""
+"""How a source is loaded: each new file whole or not at all, whatever happens to the others."""
 
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,6 +22,9 @@ from orchestration.loading.recognising import table_of
 from orchestration.loading.stores import StoreUnreachable
 from orchestration.loading.transaction import in_transaction
 from orchestration.sources import RawTable, Source
+
+TOGETHER_BYTES = 64 << 20
+"""Files share a transaction up to this size: the warehouse stores few large writes far faster."""
 
 MIN_REJECTED = 20
 """So many records of a file may always be rejected, whatever share of it they are."""
@@ -143,8 +146,10 @@ def load_source(
         )
         for each in found
     ]
-    to_read = [file.found.size_bytes for file in files if not file.is_unchanged]
-    teller = _Teller(source.name, len(to_read), sum(to_read), on_progress)
+    to_read = [file for file in files if not file.is_unchanged]
+    sizes = [file.found.size_bytes for file in to_read]
+    teller = _Teller(source.name, len(sizes), sum(sizes), on_progress)
+    loaded = (outcome for group in _groups(to_read) for outcome in _load_together(group, teller))
     outcomes = []
     problem = None
     for file in files:
@@ -152,13 +157,11 @@ def load_source(
             options = read_otherwise.get(file.known.file_id or "", ()) if file.known else ()
             outcomes.append(file.unchanged(options))
             continue
-        teller.begin(file.found)
         try:
-            outcomes.append(file.load(teller.tell))
+            outcomes.append(next(loaded))
         except StoreUnreachable as error:
             problem = str(error)
             break
-        teller.end(outcomes[-1].read)
     sweep(landing_dir)
     return LoadSummary(source.name, tuple(outcomes), problem)
 
@@ -198,6 +201,15 @@ class _Teller:
                 time.monotonic() - self.began,
             )
         )
+
+    @property
+    def position(self) -> tuple[int, int, int]:
+        """Return how far it is, for `go_back`."""
+        return self.file_number, self.records_before, self.bytes_before
+
+    def go_back(self, position: tuple[int, int, int]) -> None:
+        """Begin anew from there: what came since is undone."""
+        self.file_number, self.records_before, self.bytes_before = position
 
     def end(self, records: int) -> None:
         assert self.found is not None
@@ -239,17 +251,29 @@ class _File:
             changed_options=changed_options,
         )
 
-    def load(self, tell: Callable[[int, int], None]) -> FileOutcome:
+    def load(self, teller: _Teller, *, is_alone: bool = True) -> FileOutcome:
+        """Load the file in a transaction of its own, or within the one that others share.
+
+        There whatever goes wrong is raised, for the others to begin anew without it.
+        """
+        teller.begin(self.found)
+        outcome = self._load(teller.tell, is_alone)
+        teller.end(outcome.read)
+        return outcome
+
+    def _load(self, tell: Callable[[int, int], None], is_alone: bool) -> FileOutcome:
         if self.source.settle_seconds and not self.found.is_older_than(self.source.settle_seconds):
             return self._outcome("not_ready")
         began = time.monotonic()
         landed = None
         try:
             landed = land(self.found, self.landing_dir)
-            row = self._load_landed(landed, began, tell)
+            row = self._load_landed(landed, began, tell, is_alone)
         except StillChanging:
             return self._outcome("not_ready")
         except FileRefused as refusal:
+            if not is_alone:
+                raise
             row = self._refused(landed, refusal, began)
             if not self._stands(landed) and not self._is_told(row):
                 in_transaction(self.connection, lambda: self._write(self.raw_table, row))
@@ -275,7 +299,7 @@ class _File:
         )
 
     def _load_landed(
-        self, landed: LandedFile, began: float, tell: Callable[[int, int], None]
+        self, landed: LandedFile, began: float, tell: Callable[[int, int], None], is_alone: bool
     ) -> ledger.LedgerRow:
         name = self.found.name
         raw_table = table_of(self.connection, landed.path, name, self.raw_table)
@@ -318,6 +342,8 @@ class _File:
                 self._write(raw_table, entry)
             return row
 
+        if not is_alone:
+            return deliver()
         try:
             row = in_transaction(self.connection, deliver)
         except NeedsCare:
@@ -392,6 +418,50 @@ class _File:
             row.load_seconds,
             size,
         )
+
+
+def _groups(files: Iterable[_File]) -> Iterator[list[_File]]:
+    """Yield the files in order, those together that may share a transaction."""
+    group: list[_File] = []
+    size = 0
+    for file in files:
+        size += file.found.size_bytes
+        if group and (size > TOGETHER_BYTES or file.read_again is not None):
+            yield group
+            group, size = [], file.found.size_bytes
+        group.append(file)
+    if group:
+        yield group
+
+
+def _load_together(files: Sequence[_File], teller: _Teller) -> Iterator[FileOutcome]:
+    """Load the files in one transaction, except those that need one of their own."""
+    rest = list(files)
+    while len(rest) > 1:
+        position = teller.position
+        loaded: list[FileOutcome] = []
+        try:
+            _share_transaction(rest, teller, loaded)
+        except (FileRefused, NeedsCare, StoreUnreachable):
+            teller.go_back(position)
+            # Those before the one that failed have shown that they can be loaded.
+            failed = min(len(loaded), len(rest) - 1)
+            yield from _load_together(rest[:failed], teller)
+            yield rest[failed].load(teller)
+            rest = rest[failed + 1 :]
+        else:
+            yield from loaded
+            return
+    for file in rest:
+        yield file.load(teller)
+
+
+def _share_transaction(files: Sequence[_File], teller: _Teller, loaded: list[FileOutcome]) -> None:
+    def load_each() -> None:
+        for file in files:
+            loaded.append(file.load(teller, is_alone=False))
+
+    in_transaction(files[0].connection, load_each)
 
 
 def _passed_over(lines: Counter[str]) -> str | None:

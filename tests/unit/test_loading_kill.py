@@ -25,11 +25,14 @@ import duckdb
 import pytest
 
 from orchestration.loading import create_raw_tables, ledger, load_source, open_warehouse
+from orchestration.loading import load as load_module
 from orchestration.sources import Column, Format, RawTable, Source
 
 KILLS_BETWEEN_STEPS = 25
 KILLS_BY_THE_CLOCK = 25
 RECORDS = 3_000
+TOGETHER_BYTES = 60_000
+"""Small enough that some files share a transaction, and large ones have one of their own."""
 
 TABLE = RawTable(
     kind="any",
@@ -178,6 +181,7 @@ def end_transaction_before_the_ledger() -> None:
 
 def run(folder: Path, fatal: int | None, is_defective: bool, told: Connection) -> None:
     """Load, and tell when it begins and how many steps it took; die before the fatal one."""
+    load_module.TOGETHER_BYTES = TOGETHER_BYTES
     steps = Steps(fatal)
     os.replace = steps.counted(os.replace)
     os.unlink = steps.counted(os.unlink)

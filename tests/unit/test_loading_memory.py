@@ -1,0 +1,94 @@
+"""A file several times as large as the memory limit is loaded within it. Needs /proc."""
+
+import json
+import multiprocessing
+import os
+import random
+import re
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from orchestration.loading import create_raw_tables, load_source, open_warehouse
+from orchestration.sources import Column, Format, RawTable, Source
+
+STATUS = Path("/proc/self/status")
+MEGABYTE = 1 << 20
+LIMIT = 128 * MEGABYTE
+FILE = 4 * LIMIT
+# Python, DuckDB and what they import, and the pieces of the file that are on their way.
+BESIDES = 192 * MEGABYTE
+
+TABLE = RawTable(
+    kind="any",
+    name="any_events",
+    columns=(Column("id", "bigint"), Column("text", "varchar")),
+    formats=(Format("json_lines", "json"), Format("parquet", "parquet")),
+    mapped=False,
+    on_redelivery="append",
+    session_ids_from="tracker",
+)
+
+
+def write_json_lines(path: Path) -> int:
+    chance = random.Random(1)
+    record = 900
+    lines = [
+        json.dumps({"id": n, "text": chance.randbytes(record // 2).hex()}) for n in range(1_000)
+    ]
+    block = ("\n".join(lines) + "\n").encode()
+    with open(path, "wb") as file:
+        for _ in range(FILE // len(block) + 1):
+            file.write(block)
+    return len(lines) * (FILE // len(block) + 1)
+
+
+def write_parquet(path: Path) -> int:
+    rows = FILE // 900
+    with duckdb.connect(config={"memory_limit": "500MB"}) as connection:
+        connection.execute(
+            "copy (select n as id, "
+            "repeat(md5(n::varchar), 28) as text "
+            f"from range({rows}) as numbers (n)) to '{path}' "
+            "(format parquet, compression uncompressed, dictionary_size_limit 1, "
+            "row_group_size 10000)"
+        )
+    return rows
+
+
+def load_and_tell(folder: Path, told: Connection) -> None:
+    source = Source("any", "any", "inbox", folder)
+    with open_warehouse(
+        folder / "w.duckdb",
+        memory_limit=f"{LIMIT // MEGABYTE}MiB",
+        threads=2,
+        temp_dir=folder / "tmp",
+    ) as connection:
+        create_raw_tables(connection, {"any": TABLE}, [source])
+        summary = load_source(connection, source, TABLE, folder / "landing")
+    # Not getrusage: that counts what the parent held when this process was made, too.
+    peak = int(re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text()).group(1)) * 1024
+    told.send((summary.loaded, [file.reason for file in summary.files], peak))
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="/proc tells how much memory a process held")
+@pytest.mark.parametrize(
+    ("name", "write"), [("big.jsonl", write_json_lines), ("big.parquet", write_parquet)]
+)
+def test_memory_is_bounded_whatever_the_size_of_a_file(
+    tmp_path: Path, name: str, write: Callable[[Path], int]
+) -> None:
+    (tmp_path / "inbox").mkdir()
+    records = write(tmp_path / "inbox" / name)
+    assert os.path.getsize(tmp_path / "inbox" / name) >= FILE
+    processes = multiprocessing.get_context("spawn")
+    telling, told = processes.Pipe(duplex=False)
+    process = processes.Process(target=load_and_tell, args=(tmp_path, told))
+    process.start()
+    loaded, reasons, peak = telling.recv()
+    process.join()
+    assert (loaded, reasons) == (records, [None])
+    assert peak < LIMIT + BESIDES
