@@ -227,7 +227,7 @@ def take_out(connection: duckdb.DuckDBPyConnection, file_id: str) -> None:
     ).fetchall()
     for (table,) in tables:
         connection.execute(f"delete from raw.{identifier(table)} where _file_id = $1", [file_id])
-    for table in ("rejected_records", "replayed_records"):
+    for table in ("rejected_records", "replayed_records", "file_fields"):
         connection.execute(f"delete from raw.{table} where file_id = $1", [file_id])
 
 

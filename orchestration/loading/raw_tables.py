@@ -62,6 +62,14 @@ _LEDGER_TABLES = {
         ("rejected_at", "timestamp"),
         ("replayed_at", "timestamp"),
     ),
+    "file_fields": (
+        ("file_id", "varchar"),
+        ("source_name", "varchar"),
+        ("field", "varchar"),
+        ("data_type", "varchar"),
+        ("record_count", "bigint"),
+        ("file_record_count", "bigint"),
+    ),
 }
 
 _SOURCES = """

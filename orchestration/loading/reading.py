@@ -15,6 +15,7 @@ import duckdb
 
 from orchestration.loading import formats
 from orchestration.loading.containers import read_contents
+from orchestration.loading.fields import Inventory, Watch, write_fields
 from orchestration.loading.formats.common import PartOutcome, TableLoad, TextLoad
 from orchestration.loading.inserting import Delivery, insert_rejections
 from orchestration.loading.parts import Part, one_ahead, write_parts
@@ -53,11 +54,14 @@ def read_file(
     read = inserted = rejected = 0
     passed_over: Counter[str] = Counter()
     ways = _Ways()
+    inventory = Inventory()
     position = _Position(path.stat().st_size)
     loads = _prepared(delivery, path, name, ways, position)
     for _, alike in groupby(loads, key=lambda each: each.load.layout):
         members = _Members()
-        for outcome in _insert_alike(connection, delivery, alike, members, read, position, report):
+        for outcome in _insert_alike(
+            connection, delivery, alike, members, read, inventory, position, report
+        ):
             read += outcome.read
             inserted += outcome.inserted
             passed_over.update(outcome.passed_over)
@@ -69,6 +73,7 @@ def read_file(
             "internal_error",
             f"{read} records read, {inserted} loaded and {rejected} rejected do not add up",
         )
+    write_fields(connection, delivery.source, delivery.file_id, inventory)
     return Reading(ways.format_name, ways.preamble, read, inserted, rejected, passed_over)
 
 
@@ -152,6 +157,7 @@ def _insert_alike(
     alike: Iterator[_Prepared],
     members: _Members,
     read: int,
+    inventory: Inventory,
     position: _Position,
     report: Callable[[int, int], None],
 ) -> Iterator[PartOutcome]:
@@ -167,11 +173,13 @@ def _insert_alike(
 
         with naming(first.member), telling_progress(connection, on_share):
             outcome = first.load.insert(connection, read)
+        inventory.include(first.load.inventory(connection))
         position.inserted = begun + whole
         yield outcome
         return
+    watch = Watch(first.load.count_fields)
     parts = write_parts(
-        _renumbered(chain([first], alike), members, read),
+        watch.over(_renumbered(chain([first], alike), members, read)),
         delivery.work_dir,
         delimiter=first.load.delimiter,
         prefix=first.load.prefix,
@@ -180,8 +188,10 @@ def _insert_alike(
     for part in one_ahead(position.stamped(parts)):
         position.inserted = part.bytes_read
         outcome = first.load.insert(connection, replace(part, rows_before=read))
+        watch.take(connection)
         read += outcome.read
         yield outcome
+    inventory.include(watch.inventory())
 
 
 def _renumbered(prepared: Iterable[_Prepared], members: _Members, rows: int) -> Iterator[Batch]:

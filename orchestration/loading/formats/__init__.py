@@ -6,7 +6,15 @@ from functools import partial
 from pathlib import Path
 
 from orchestration.loading.containers import PARQUET_MAGIC, Content, text_of, write_unpacked
-from orchestration.loading.formats import avro, delimited, json_text, lines, parquet, w3c
+from orchestration.loading.formats import (
+    avro,
+    delimited,
+    json_text,
+    lines,
+    parquet,
+    parquet_fields,
+    w3c,
+)
 from orchestration.loading.formats.common import TableLoad, TextLoad
 from orchestration.loading.inserting import Delivery
 from orchestration.loading.reasons import FileRefused
@@ -44,7 +52,11 @@ def prepare(content: Content, delivery: Delivery) -> TextLoad | TableLoad:
     if reader == "avro":
         return prepare_as(fmt, avro.json_lines(content.chunks), delivery)
     path = write_unpacked(content, delivery.work_dir)
-    return TableLoad(partial(parquet.insert, delivery, path), format_name=fmt.name)
+    return TableLoad(
+        partial(parquet.insert, delivery, path),
+        partial(parquet_fields.inventory_of, delivery, path),
+        format_name=fmt.name,
+    )
 
 
 def prepare_as(fmt: Format, chunks: Iterator[bytes], delivery: Delivery) -> TextLoad:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import duckdb
 
+from orchestration.loading.fields import FieldCounts, Inventory, Sample
 from orchestration.loading.parts import PART_BYTES, Part
 from orchestration.loading.text import Batch, Rejection
 
@@ -26,6 +27,8 @@ class PartOutcome:
 class TextLoad:
     """A text being loaded: its records, and the deed that inserts a work file of them.
 
+    `count_fields` tells in how many of some records each field stands.
+
     Texts of the same layout, members of one zip, can share a work file. `read_alone` takes the
     bytes of one record and gives what the file's reading would; it is None where a record means
     nothing without the others. `preamble` is what the file must begin with so that it is read in
@@ -35,6 +38,7 @@ class TextLoad:
     batches: Iterator[Batch]
     delimiter: str
     insert: Callable[[duckdb.DuckDBPyConnection, Part], PartOutcome]
+    count_fields: Callable[[duckdb.DuckDBPyConnection, Sample], FieldCounts]
     prefix: str | None = None
     layout: Hashable = field(default_factory=object)
     read_alone: Callable[[bytes], Iterable[Batch]] | None = None
@@ -48,6 +52,7 @@ class TableLoad:
     """A file of typed columns being loaded: the deed that inserts it after so many records."""
 
     insert: Callable[[duckdb.DuckDBPyConnection, int], PartOutcome]
+    inventory: Callable[[duckdb.DuckDBPyConnection], Inventory]
     layout: Hashable = field(default_factory=object)
     format_name: str = ""
 

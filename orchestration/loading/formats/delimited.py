@@ -5,6 +5,7 @@ without a quote character need no more than a count of their delimiters.
 """
 
 import csv
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,13 @@ from itertools import chain
 
 import duckdb
 
+from orchestration.loading.fields import (
+    FieldCounts,
+    Sample,
+    count_filled,
+    count_json_texts,
+    json_columns,
+)
 from orchestration.loading.formats.common import PartOutcome, TextLoad
 from orchestration.loading.formats.headed import (
     check_header,
@@ -39,6 +47,7 @@ from orchestration.loading.warehouse import literal
 from orchestration.sources import Format
 
 _DELIMITERS = (",", ";", "\t", "|")
+_LINE_ENDS = re.compile(r"[\r\n\x01]")
 
 
 @dataclass(frozen=True)
@@ -80,6 +89,7 @@ def prepare(chunks: Iterator[bytes], delivery: Delivery, fmt: Format) -> TextLoa
         read(blocks, dialect),
         dialect.delimiter,
         partial(_insert, delivery, dialect),
+        partial(_count_fields, delivery, dialect),
         layout=(fmt.name, dialect),
         read_alone=lambda record: read(read_blocks([record]), dialect),
         preamble=f"{first}\n".encode() if is_telling else b"",
@@ -277,6 +287,26 @@ def _csv_problem(error: csv.Error, lines: _Lines) -> tuple[str, str]:
             f"a quoted value begins at line {lines.taken[0][0]} and never ends",
         ) from error
     return "malformed_quote", str(error)
+
+
+# ---------------------------------------------------------------- fields
+
+
+def _count_fields(
+    delivery: Delivery, dialect: _Dialect, connection: duckdb.DuckDBPyConnection, sample: Sample
+) -> FieldCounts:
+    rows = [
+        line.decode().split(dialect.delimiter) if isinstance(line, bytes) else line
+        for line in sample
+    ]
+    counts = count_filled(dialect.columns, rows)
+    for name in json_columns(delivery.raw_table) & set(dialect.columns):
+        position = dialect.columns.index(name)
+        texts = [_LINE_ENDS.sub(" ", row[position]).encode() for row in rows if row[position]]
+        if texts:
+            del counts[(name,), "string"]
+            counts += count_json_texts(delivery.work_dir, connection, texts, above=(name,))
+    return counts
 
 
 # ---------------------------------------------------------------- inserting a work file

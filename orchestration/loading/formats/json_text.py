@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 
+from orchestration.loading.fields import count_json_texts
 from orchestration.loading.formats import json_documents, json_rows, json_verdict
 from orchestration.loading.formats.common import PartOutcome, TextLoad
 from orchestration.loading.formats.nested_records import Exploder, other_fields_of_enclosing
@@ -42,11 +43,12 @@ def prepare(chunks: Iterator[bytes], delivery: Delivery, fmt: Format) -> TextLoa
         batches = json_documents.read_documents(everything, is_array=layout == "array")
     origins = origins_of(delivery.raw_table, delivery.source, fmt)
     nesting = nesting_of(delivery.source, fmt)
+    count_fields = partial(count_json_texts, delivery.work_dir)
     if nesting is not None:
         plan = json_rows.mapped_plan(delivery, origins, other_fields_of_enclosing(nesting))
         insert = partial(_insert_nested, plan, Exploder(nesting, origins))
         lines = _objects_only(batches, plan.types)
-        return TextLoad(lines, _DELIMITER, insert, part_bytes=NESTED_PART_BYTES)
+        return TextLoad(lines, _DELIMITER, insert, count_fields, part_bytes=NESTED_PART_BYTES)
     is_mapped = delivery.raw_table.mapped
     plan = json_rows.mapped_plan(delivery, origins) if is_mapped else json_rows.typed_plan(delivery)
     records = _objects_only(batches, plan.types)
@@ -56,11 +58,14 @@ def prepare(chunks: Iterator[bytes], delivery: Delivery, fmt: Format) -> TextLoa
 
     if is_mapped:
         insert = partial(json_rows.insert_lines, plan)
-        return TextLoad(records, _DELIMITER, insert, layout="json", read_alone=read_alone)
+        return TextLoad(
+            records, _DELIMITER, insert, count_fields, layout="json", read_alone=read_alone
+        )
     return TextLoad(
         map(_without_brace, records),
         _DELIMITER,
         partial(json_rows.insert_numbered_objects, plan),
+        partial(count_fields, beginning=b"{"),
         prefix=json_rows.NUMBERS_IN_OBJECT,
         layout="json",
         read_alone=lambda record: map(_without_brace, read_alone(record)),

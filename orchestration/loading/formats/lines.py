@@ -6,6 +6,7 @@ from functools import partial
 
 import duckdb
 
+from orchestration.loading.fields import FieldCounts, Sample, count_filled
 from orchestration.loading.formats.common import PartOutcome, TextLoad
 from orchestration.loading.inserting import Delivery, insert_rows
 from orchestration.loading.parts import Part, part_relation
@@ -31,9 +32,18 @@ def prepare(chunks: Iterator[bytes], delivery: Delivery, fmt: Format) -> TextLoa
         batches,
         "\x01",
         insert,
+        partial(_count_fields, re.compile(fmt.options["pattern"])),
         layout=fmt.name,
         read_alone=lambda line: read_batches(read_blocks([line])),
     )
+
+
+def _count_fields(
+    pattern: re.Pattern[str], _connection: duckdb.DuckDBPyConnection, sample: Sample
+) -> FieldCounts:
+    found = (pattern.search(line.decode()) for line in sample)
+    names = sorted(pattern.groupindex, key=pattern.groupindex.__getitem__)
+    return count_filled(names, [match.group(*names) for match in found if match])
 
 
 def _insert(

@@ -5,11 +5,13 @@ begin with `#` are directives, not records: they are neither counted nor kept.
 """
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import duckdb
 
+from orchestration.loading.fields import FieldCounts, Sample, count_filled
 from orchestration.loading.formats.common import PartOutcome, TextLoad
 from orchestration.loading.formats.headed import (
     ColumnPlan,
@@ -39,7 +41,7 @@ def recognises(head: bytes) -> bool:
 def prepare(chunks: Iterator[bytes], delivery: Delivery, fmt: Format) -> TextLoad:
     """Return the lines that are no directives as records, and how to insert them."""
     log = _Log(delivery, fmt.options.get("delimiter", " "))
-    return TextLoad(log.read(read_blocks(chunks)), "\x01", log.insert)
+    return TextLoad(log.read(read_blocks(chunks)), "\x01", log.insert, log.count_fields)
 
 
 @dataclass
@@ -96,6 +98,17 @@ class _Log:
             for number, (header, plan) in enumerate(zip(headers, plans, strict=True)):
                 rejections += _left(connection, part, relation, number, header, plan)
         return PartOutcome(read, inserted, rejections)
+
+    def count_fields(self, _connection: duckdb.DuckDBPyConnection, sample: Sample) -> FieldCounts:
+        """Return how many records fill each column, by the newest header of as many columns."""
+        counts: FieldCounts = Counter()
+        rows = [line.decode().removesuffix(self.delimiter).split(self.delimiter) for line in sample]
+        for width, header in {len(names): names for names in self.headers if names}.items():
+            cells = [
+                [cell if cell != "-" else "" for cell in row] for row in rows if len(row) == width
+            ]
+            counts += count_filled(header, cells)
+        return counts
 
     def _without_directives(self, batch: Batch) -> Batch:
         """Return the batch renumbered without its directives, and remember its headers."""
