@@ -18,7 +18,7 @@
 {% macro source_kinds() %}
     {{ return([
         'access_log', 'alb', 'amplitude', 'cloudflare', 'cloudfront', 'ga4', 'generic', 'iis',
-        'matomo', 'mixpanel', 'posthog', 'segment', 'segment_warehouse', 'snowplow',
+        'matomo', 'mixpanel', 'otlp', 'posthog', 'segment', 'segment_warehouse', 'snowplow',
     ]) }}
 {% endmacro %}
 
@@ -44,7 +44,7 @@
 {#- The kinds that deliver the properties of events: stg_<kind>__event_properties. #}
 {% macro source_kinds_with_properties() %}
     {{ return([
-        'access_log', 'amplitude', 'ga4', 'generic', 'matomo', 'mixpanel', 'posthog', 'segment',
+        'access_log', 'amplitude', 'ga4', 'generic', 'matomo', 'mixpanel', 'otlp', 'posthog', 'segment',
         'segment_warehouse', 'snowplow',
     ]) }}
 {% endmacro %}

@@ -5,6 +5,23 @@
     {'key': 'b', 'value': {'string_value': null, 'int_value': 5, 'float_value': null, 'double_value': null}},
     {'key': 'a', 'value': {'string_value': 'y', 'int_value': null, 'float_value': null, 'double_value': null}}
 ]" %}
+{%- set tagged_pairs = [
+    '{"key":"s","value":{"stringValue":"x"}}',
+    '{"key":"i","value":{"intValue":"9007199254740993"}}',
+    '{"key":"n","value":{"intValue":5}}',
+    '{"key":"d","value":{"doubleValue":1.5}}',
+    '{"key":"nan","value":{"doubleValue":"NaN"}}',
+    '{"key":"b","value":{"boolValue":false}}',
+    '{"key":"y","value":{"bytesValue":"AQI="}}',
+    '{"key":"a","value":{"arrayValue":{"values":[{"stringValue":"x"},{"intValue":"1"}]}}}',
+    '{"key":"e","value":{"arrayValue":{}}}',
+    '{"key":"m","value":{"kvlistValue":{"values":[{"key":"k","value":{"boolValue":true}}]}}}',
+    '{"key":"z","value":{}}',
+] -%}
+{%- set plain_pairs = [
+    '"s":"x"', '"i":9007199254740993', '"n":5', '"d":1.5', '"nan":"NaN"', '"b":false', '"y":"AQI="',
+    '"a":["x",1]', '"e":[]', '"m":{"k":true}', '"z":null',
+] -%}
 {%- set cases = [
     (at_time_zone("timestamp '2026-07-01 12:00:00'", "'Europe/Berlin'"), '2026-07-01 10:00:00'),
     (at_time_zone("timestamp '2026-01-01 12:00:00'", "'Europe/Berlin'"), '2026-01-01 11:00:00'),
@@ -62,6 +79,12 @@
     (edit_distance("'purchase'", "'purchasse'"), '1'),
     (edit_distance("'purchase'", "'parchise'"), '2'),
     (replace_matches("'addToCart'", "'([a-z])([A-Z])'", "'\\1_\\2'"), 'add_To_Cart'),
+    (json_of_tagged_pairs("'[" ~ tagged_pairs | join(',') ~ "]'"), '{' ~ plain_pairs | join(',') ~ '}'),
+    (json_of_tagged_pairs("cast(null as json)"), none),
+    (json_of_tagged_pairs("'[]'"), '{}'),
+    (json_of_tagged_value("'{\"stringValue\":\"a \\\"b\\\"\"}'"), '"a \\"b\\""'),
+    (json_of_tagged_value("'{}'"), none),
+    (json_of_tagged_value("cast(null as json)"), none),
 ] %}
 
 with

@@ -244,3 +244,64 @@
 {% macro duckdb__total_so_far(value, timeline) -%}
     cast(sum({{ value }}) over (rows between unbounded preceding and current row) as bigint)
 {%- endmacro %}
+
+{% macro duckdb__json_of_tagged_pairs(json) -%}
+    {#- one parse for all; the list of one keeps the parsed value from being written out anew -#}
+    {%- set structure = {'pairs': [{'key': 'VARCHAR', 'value': _tagged_structure(2)}]} -%}
+    list_transform(
+        [from_json('{"pairs":' || {{ json }} || '}', '{{ tojson(structure) }}')."pairs"],
+        lambda pairs: cast({{ _json_of_pairs('pairs', 2) }} as json)
+    )[1]
+{%- endmacro %}
+
+{% macro duckdb__json_of_tagged_value(json) -%}
+    list_transform(
+        [from_json({{ json }}, '{{ tojson(_tagged_structure(2)) }}')],
+        lambda tagged: cast(nullif({{ _json_of_tagged('tagged', 2) }}, 'null') as json)
+    )[1]
+{%- endmacro %}
+
+{% macro _tagged_structure(depth) -%}
+    {%- set values = _tagged_structure(depth - 1) if depth else 'JSON' -%}
+    {{ return({
+        'stringValue': 'VARCHAR', 'intValue': 'VARCHAR', 'doubleValue': 'VARCHAR',
+        'boolValue': 'VARCHAR', 'bytesValue': 'VARCHAR',
+        'arrayValue': {'values': [values]} if depth else 'JSON',
+        'kvlistValue': {'values': [{'key': 'VARCHAR', 'value': values}]} if depth else 'JSON',
+    }) }}
+{%- endmacro %}
+
+{% macro _json_of_tagged(tagged, depth) -%}
+    case
+        {%- for name in ['stringValue', 'bytesValue'] %}
+        when {{ tagged }}."{{ name }}" is not null then cast(to_json({{ tagged }}."{{ name }}") as varchar)
+        {%- endfor %}
+        {%- for name in ['intValue', 'doubleValue', 'boolValue'] %}
+        {#- a number may come as text, and so may NaN, which JSON knows no number for #}
+        when regexp_full_match({{ tagged }}."{{ name }}", 'true|false|-?\d+(\.\d+)?([eE][+-]?\d+)?')
+            then {{ tagged }}."{{ name }}"
+        when {{ tagged }}."{{ name }}" is not null then cast(to_json({{ tagged }}."{{ name }}") as varchar)
+        {%- endfor %}
+        {%- if depth %}
+        when {{ tagged }}."arrayValue" is not null
+            then '[' || coalesce(array_to_string(list_transform(
+                {{ tagged }}."arrayValue"."values",
+                lambda element{{ depth }}: {{ _json_of_tagged('element' ~ depth, depth - 1) }}
+            ), ','), '') || ']'
+        when {{ tagged }}."kvlistValue" is not null
+            then {{ _json_of_pairs(tagged ~ '."kvlistValue"."values"', depth - 1) }}
+        {%- else %}
+        when {{ tagged }}."arrayValue" is not null then cast({{ tagged }}."arrayValue" as varchar)
+        when {{ tagged }}."kvlistValue" is not null then cast({{ tagged }}."kvlistValue" as varchar)
+        {%- endif %}
+        else 'null'
+    end
+{%- endmacro %}
+
+{% macro _json_of_pairs(pairs, depth) -%}
+    '{' || array_to_string(list_transform(
+        {{ pairs }},
+        lambda pair{{ depth }}: cast(to_json(pair{{ depth }}."key") as varchar) || ':'
+            || {{ _json_of_tagged('pair' ~ depth ~ '."value"', depth) }}
+    ), ',') || '}'
+{%- endmacro %}

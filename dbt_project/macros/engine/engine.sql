@@ -143,3 +143,11 @@
 {% macro total_so_far(value, timeline) -%}
     {{ return(adapter.dispatch('total_so_far', 'clickstream')(value, timeline)) }}
 {%- endmacro %}
+
+{% macro json_of_tagged_pairs(json) -%}
+    {{ return(adapter.dispatch('json_of_tagged_pairs', 'clickstream')(json)) }}
+{%- endmacro %}
+
+{% macro json_of_tagged_value(json) -%}
+    {{ return(adapter.dispatch('json_of_tagged_value', 'clickstream')(json)) }}
+{%- endmacro %}
