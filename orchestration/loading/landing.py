@@ -113,10 +113,11 @@ def _object_chunks(place: StoredObject) -> Iterator[bytes]:
             size += len(chunk)
             yield chunk
     except FileRefused:
-        if place.described_anew() not in (place, None):
+        today = place.described_anew()
+        if today is not None and not place.is_same_as(today):
             raise StillChanging(place.url) from None
         raise
-    if place.described_anew() != place or size != place.size_bytes:
+    if not place.is_same_as(place.described_anew()) or size != place.size_bytes:
         raise StillChanging(place.url)
 
 

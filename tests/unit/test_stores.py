@@ -124,6 +124,32 @@ def test_an_object_that_changes_while_it_is_read_is_not_ready(
     assert shop.rows("id") == [("2",)]
 
 
+def test_tags_decide_where_times_are_told_differently(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lists of some stores tell milliseconds; what they say of one object, only seconds."""
+    put("a.jsonl", "1")
+    original = type(STORE).info
+
+    def info(self: Any, path: str, **more: Any) -> Any:
+        told = original(self, path, **more)
+        return {**told, "ETag": '"1"', "created": told["created"].replace(microsecond=0)}
+
+    listed = {
+        path: {**told, "ETag": '"1"'} for path, told in STORE.find("/exports", detail=True).items()
+    }
+    monkeypatch.setattr(type(STORE), "find", lambda *_, **__: listed)
+    monkeypatch.setattr(type(STORE), "info", info)
+    assert statuses(shop) == [("loaded", None)]
+
+
+def test_a_local_url_is_a_store_as_well(shop: Shop) -> None:
+    shop.put("a.jsonl", [{"id": "1"}])
+    shop.source = replace(shop.source, path=f"file://{shop.inbox}/*.jsonl")
+    assert statuses(shop) == [("loaded", None)]
+    assert statuses(shop) == [("unchanged", None)]
+
+
 def test_an_object_that_settles_is_left_alone(shop: Shop) -> None:
     put("a.jsonl", "1")
     shop.source = replace(shop.source, settle_seconds=60)
