@@ -190,9 +190,7 @@ def test_a_prefix_of_many_kinds_of_files_is_loaded_once(
     assert {file.status for file in again.files} == {"unchanged"}
 
 
-def test_an_object_replaced_within_the_same_second_is_loaded_again(
-    server: Server, shop: Shop
-) -> None:
+def test_an_object_that_is_replaced_is_loaded_again(server: Server, shop: Shop) -> None:
     key = shop.source.path.removeprefix(f"s3://{BUCKET}/") + "a.jsonl"
     for id_ in ("1", "2"):
         server.put(key, b'{"id": "%s"}\n' % id_.encode())

@@ -80,15 +80,12 @@ def test_the_other_files_are_loaded(shop: Shop) -> None:
         assert statuses(shop) == ["loaded", "not_ready", "loaded"]
 
 
-def test_looking_leaves_nothing_behind_for_a_writer(shop: Shop) -> None:
-    path = shop.put("a.jsonl", [{"id": "1"}])
-    found = describe(path, shop.folder)
+def test_looking_leaves_no_descriptor_open(shop: Shop) -> None:
+    found = describe(shop.put("a.jsonl", [{"id": "1"}]), shop.folder)
     assert found is not None
     descriptors = len(os.listdir("/proc/self/fd"))
     assert not landing.is_being_written(found)
     assert len(os.listdir("/proc/self/fd")) == descriptors
-    # A lease that was left would hold this up until it is broken.
-    os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
 
 
 def test_where_the_system_cannot_tell_the_file_is_read(
@@ -111,8 +108,10 @@ def test_a_file_that_changes_while_it_is_copied_is_not_ready(
     def read(source: object) -> bytes:
         chunk = original(source)
         if not chunk:
-            with path.open("a") as file:
-                file.write('{"id": "2"}\n')
+            # Not blocking: the look at who has the file open must hold no writer up.
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
+            os.write(descriptor, b'{"id": "2"}\n')
+            os.close(descriptor)
         return chunk
 
     monkeypatch.setattr(landing, "_read", read)

@@ -3,11 +3,13 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from orchestration.loading import stores
 from orchestration.loading.finding import find_files
@@ -124,23 +126,41 @@ def test_an_object_that_changes_while_it_is_read_is_not_ready(
     assert shop.rows("id") == [("2",)]
 
 
+def tag(monkeypatch: pytest.MonkeyPatch, etag: str) -> None:
+    """Let the store tag its objects; as some do, it lists times finer than it describes one."""
+    original = MemoryFileSystem.info
+    told = {path: MemoryFileSystem.info(STORE, path) for path in STORE.store}
+    second = dict.fromkeys(told, datetime(2026, 3, 14, 10, 30, 3))
+    listed = {
+        path: {**each, "ETag": etag, "created": second[path] + timedelta(milliseconds=512)}
+        for path, each in told.items()
+    }
+
+    def info(self: Any, path: str, **more: Any) -> Any:
+        return {**original(self, path, **more), "ETag": etag, "created": second[path]}
+
+    monkeypatch.setattr(MemoryFileSystem, "find", lambda *_, **__: listed)
+    monkeypatch.setattr(MemoryFileSystem, "info", info)
+
+
 def test_tags_decide_where_times_are_told_differently(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lists of some stores tell milliseconds; what they say of one object, only seconds."""
     put("a.jsonl", "1")
-    original = type(STORE).info
-
-    def info(self: Any, path: str, **more: Any) -> Any:
-        told = original(self, path, **more)
-        return {**told, "ETag": '"1"', "created": told["created"].replace(microsecond=0)}
-
-    listed = {
-        path: {**told, "ETag": '"1"'} for path, told in STORE.find("/exports", detail=True).items()
-    }
-    monkeypatch.setattr(type(STORE), "find", lambda *_, **__: listed)
-    monkeypatch.setattr(type(STORE), "info", info)
+    tag(monkeypatch, '"1"')
     assert statuses(shop) == [("loaded", None)]
+
+
+def test_an_object_replaced_at_the_same_time_by_one_of_the_same_size_is_loaded(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in ("1", "2", "2"):
+        put("a.jsonl", number)
+        with monkeypatch.context() as patch:
+            tag(patch, f'"{number}"')
+            shop.load()
+    assert shop.rows("id", order="id") == [("1",), ("2",)]
+    assert len(shop.statuses()) == 2
 
 
 def test_a_local_url_is_a_store_as_well(shop: Shop) -> None:
