@@ -35,6 +35,7 @@ class Finding:
     source_event_name: str | None
     property_name: str | None
     source_property_names: str | None
+    similar_property_name: str | None
     violation: str
     expected: str | None
     sent_type: str | None
@@ -161,6 +162,7 @@ def _findings(connection: duckdb.DuckDBPyConnection, with_unused: bool) -> tuple
                 sum(records_affected)::bigint as records_affected,
                 sum(records_seen)::bigint as records_seen,
                 min_by(source_event_name, example_event_id) as source_event_name,
+                min_by(similar_property_name, example_event_id) as similar_property_name,
                 min_by(sent_type, example_event_id) as sent_type,
                 min_by(example_value, example_event_id) as example_value,
                 min(example_event_id) as example_event_id
@@ -170,8 +172,8 @@ def _findings(connection: duckdb.DuckDBPyConnection, with_unused: bool) -> tuple
         )
         select
             violations.event_name, violations.source_event_name, property_name,
-            source_property_names, violation, expected, sent_type, example_value,
-            records_affected, records_seen, load_files.path, events.row_number, owner
+            source_property_names, similar_property_name, violation, expected, sent_type,
+            example_value, records_affected, records_seen, load_files.path, events.row_number, owner
         from violations
         left join marts.events on violations.example_event_id = events.event_id
         left join raw.load_files

@@ -278,6 +278,8 @@ def _finding(finding: Finding) -> list[str]:
     times = f"in {finding.records_affected:,} of {finding.records_seen:,}"
     sent = f"is {finding.sent_type} {_shortened(finding.example_value or '')} {times}"
     names = (finding.source_property_names or "").replace(", ", " or ")
+    if finding.similar_property_name is not None:
+        names += f", found {_shortened(finding.similar_property_name)}"
     what = {
         "unknown_event": f"is not in the tracking plan ({events})",
         "near_duplicate_event": f"is not in the tracking plan ({events}); "

@@ -50,7 +50,10 @@ def test_every_violation_is_named_with_its_place(check, tmp_path: Path) -> None:
     write_calls(
         tmp_path / "shop.jsonl",
         ("Order Completed", ORDER),
-        ("Order Completed", ORDER | {"revenue": "44.0", "currency": "eur", "order_id": None}),
+        (
+            "Order Completed",
+            ORDER | {"revenue": "44.0", "currency": "eur", "order_id": "", "orderId": "O"},
+        ),
         ("order completed", ORDER),
         ("Frobnicated", {}),
     )
@@ -78,6 +81,7 @@ def test_every_violation_is_named_with_its_place(check, tmp_path: Path) -> None:
     assert value["source_event_name"] == "Order Completed"
     assert value["source_property_names"] == "value, revenue, total"
     assert value["path"].endswith("shop.jsonl")
+    assert by_property["transaction_id"]["similar_property_name"] == "orderId"
     (rejected,) = told["rejected"]
     assert rejected["reason"] == "invalid_json" and rejected["path"].endswith("more.jsonl")
 

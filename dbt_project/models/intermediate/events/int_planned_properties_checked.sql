@@ -51,6 +51,7 @@ looked_up as (
         {{ json_first_member('event_properties.event_properties', 'rules.spellings') }}
             as typed_value,
         untyped_files.file_id is not null as is_untyped,
+        event_properties.event_properties,
         event_properties.untyped_properties,
         rules.spellings
     from accepted_events
@@ -147,9 +148,61 @@ counted as (
         count(*) as records_affected,
         min(event_id) as example_event_id,
         min_by(sent_type, event_id) as example_type,
-        min_by(sent_value, event_id) as example_value
+        min_by(sent_value, event_id) as example_value,
+        min_by(
+            case when violation = 'missing_property' then event_properties end, event_id
+        ) as example_properties
     from judged
     group by source_name, event_date, event_name, property_name, violation
+
+),
+
+-- a property that is missing may be there under a name that is nearly right
+names_planned as (
+
+    select
+        source_name,
+        event_name,
+        property_name,
+        {{ elements_with_position('spellings') }}
+    from rules
+
+),
+
+names_sent as (
+
+    select
+        source_name,
+        event_date,
+        event_name,
+        property_name,
+        {{ elements_with_position(json_member_names('example_properties')) }}
+    from counted
+    where violation = 'missing_property'
+
+),
+
+nearly_right as (
+
+    select
+        names_sent.source_name,
+        names_sent.event_date,
+        names_sent.event_name,
+        names_sent.property_name,
+        min(names_sent.element) as similar_name
+    from names_sent
+    inner join names_planned
+        on
+            names_sent.source_name = names_planned.source_name
+            and names_sent.event_name = names_planned.event_name
+            and names_sent.property_name = names_planned.property_name
+            and names_sent.element != names_planned.element
+            and {{ name_key('names_sent.element') }} = {{ name_key('names_planned.element') }}
+    group by
+        names_sent.source_name,
+        names_sent.event_date,
+        names_sent.event_name,
+        names_sent.property_name
 
 ),
 
@@ -185,11 +238,20 @@ select
     case
         when with_records_seen.violation != 'missing_property'
             then left(with_records_seen.example_value, 200)
-    end as example_value
+    end as example_value,
+    case
+        when with_records_seen.violation = 'missing_property' then nearly_right.similar_name
+    end as similar_name
 from with_records_seen
 inner join rules
     on
         with_records_seen.source_name = rules.source_name
         and with_records_seen.event_name = rules.event_name
         and with_records_seen.property_name = rules.property_name
+left join nearly_right
+    on
+        with_records_seen.source_name = nearly_right.source_name
+        and with_records_seen.event_date = nearly_right.event_date
+        and with_records_seen.event_name = nearly_right.event_name
+        and with_records_seen.property_name = nearly_right.property_name
 where with_records_seen.violation is not null
