@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from pathlib import Path
 
 import duckdb
@@ -13,6 +14,14 @@ from orchestration.loading.raw_tables import OWN_COLUMNS_BEFORE
 from orchestration.loading.text import KEPT_BYTES, Rejection
 from orchestration.loading.warehouse import file_literal, identifier, literal
 from orchestration.sources import RawTable, Source
+
+
+class Care(Enum):
+    """How much a reader may take for granted; what fails one way is read the next."""
+
+    FAST = "nothing is nested that the twin does not declare, and every value fits"
+    SURVEYED = "every value fits"
+    EACH_RECORD = "nothing"
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,7 @@ class Delivery:
     file_id: str
     loaded_at: datetime
     work_dir: Path
-    is_careful: bool = False
+    care: Care = Care.FAST
     path_values: Mapping[str, str | None] = field(default_factory=dict)
 
 

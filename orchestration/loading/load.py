@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -12,7 +13,7 @@ import duckdb
 from orchestration.loading import ledger
 from orchestration.loading.finding import FoundFile, find_files
 from orchestration.loading.formats.common import NeedsCare
-from orchestration.loading.inserting import Delivery
+from orchestration.loading.inserting import Care, Delivery
 from orchestration.loading.landing import LandedFile, StillChanging, land, sweep
 from orchestration.loading.ledger import now
 from orchestration.loading.options import options_of
@@ -312,7 +313,7 @@ class _File:
         ]
         file_id = hashlib.md5("\x1f".join(identity).encode(), usedforsecurity=False).hexdigest()
 
-        def deliver(*, carefully: bool = False) -> ledger.LedgerRow:
+        def deliver(care: Care) -> ledger.LedgerRow:
             is_loaded = ledger.is_loaded(self.connection, file_id)
             is_again = self.read_again is not None and file_id not in self.read_again
             repeated = ledger.LedgerRow(file_id, landed.sha256, "repeated")
@@ -327,7 +328,7 @@ class _File:
                     file_id,
                     now(),
                     self.landing_dir,
-                    carefully,
+                    care,
                     path_values,
                 )
                 row = self._insert(landed, delivery, tell)
@@ -344,10 +345,13 @@ class _File:
 
         if not is_alone:
             return deliver()
-        try:
-            row = in_transaction(self.connection, deliver)
-        except NeedsCare:
-            row = in_transaction(self.connection, lambda: deliver(carefully=True))
+        for care in Care:
+            try:
+                row = in_transaction(self.connection, partial(deliver, care))
+                break
+            except NeedsCare:
+                if care is Care.EACH_RECORD:
+                    raise
         if self.read_again is not None:
             self.read_again.add(file_id)
         return row

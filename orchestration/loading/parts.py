@@ -45,11 +45,13 @@ def write_parts(
     *,
     delimiter: str,
     prefix: str | None = None,
+    first_line: bytes = b"",
     part_bytes: int = PART_BYTES,
 ) -> Iterator[Part]:
     """Pack the batches into work files, at most three of which exist at a time.
 
-    Row and line number lead each line as the prefix says, by default as columns of their own.
+    Row and line number lead each line as the prefix says, by default as columns of their own; each
+    work file begins with the first line.
     """
     template = f"{prefix or f'%d{delimiter}%d{delimiter}'}%b\n".encode()
     paths = itertools.cycle(work_dir / f"part{slot}.work" for slot in range(_SLOTS))
@@ -60,6 +62,7 @@ def write_parts(
         rejections: list[Rejection] = []
         # Overwritten in place: its pages are in memory already, which halves the cost of writing.
         with open(part.path, "r+b" if part.path.exists() else "wb") as file:
+            file.write(first_line)
             while waiting is not None and waiting.is_quoted == part.is_quoted and size < part_bytes:
                 text = _encoded(waiting, delimiter, template)
                 with stop_on_full_disk(work_dir, part_bytes):

@@ -183,6 +183,7 @@ def _insert_alike(
         delivery.work_dir,
         delimiter=first.load.delimiter,
         prefix=first.load.prefix,
+        first_line=first.load.first_line,
         part_bytes=first.load.part_bytes,
     )
     for part in one_ahead(position.stamped(parts)):

@@ -17,7 +17,7 @@ from orchestration.loading import ledger
 from orchestration.loading.finding import FoundFile, find_files
 from orchestration.loading.formats import prepare_as
 from orchestration.loading.formats.common import TextLoad
-from orchestration.loading.inserting import Delivery, insert_rejections
+from orchestration.loading.inserting import Care, Delivery, insert_rejections
 from orchestration.loading.landing import StillChanging, land, sweep
 from orchestration.loading.options import changed, options_of
 from orchestration.loading.parts import write_parts
@@ -127,7 +127,7 @@ class _Replay:
             f"{self.file.file_id} replayed",
             ledger.now(),
             self.landing_dir,
-            is_careful=True,
+            care=Care.EACH_RECORD,
             path_values=table.values_in(self.file.path),
         )
         text = self._text(table, delivery)

@@ -40,6 +40,7 @@ class TextLoad:
     insert: Callable[[duckdb.DuckDBPyConnection, Part], PartOutcome]
     count_fields: Callable[[duckdb.DuckDBPyConnection, Sample], FieldCounts]
     prefix: str | None = None
+    first_line: bytes = b""
     layout: Hashable = field(default_factory=object)
     read_alone: Callable[[bytes], Iterable[Batch]] | None = None
     preamble: bytes = b""

@@ -7,7 +7,7 @@ taken where a survey of the work file finds no doubtful record in it.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,15 @@ import duckdb
 from orchestration.loading.formats import json_verdict
 from orchestration.loading.formats.common import NeedsCare, PartOutcome
 from orchestration.loading.formats.json_sql import IS_LENIENT, columns_of, values_at
-from orchestration.loading.inserting import Delivery, insert_rows
+from orchestration.loading.formats.left_over import (
+    NamesClash,
+    example_of,
+    left_over,
+    member,
+    object_of,
+    widened,
+)
+from orchestration.loading.inserting import Care, Delivery, insert_rows
 from orchestration.loading.mapping import Origin, pointer_of, used_keys
 from orchestration.loading.parts import Part, part_relation, whole_line_relation
 from orchestration.loading.text import Rejection
@@ -24,6 +32,10 @@ from orchestration.loading.warehouse import file_literal, identifier, literal
 
 NUMBERS_IN_OBJECT = '{"#row":%d,"#line":%d,'
 """How row and line number lead a record whose line is to stay one JSON object."""
+
+# Room for one value of every field (see _insert_typed), filled in once the fields are known.
+FIRST_LINE = b'{"#row":0}'.ljust((64 << 10) - 1) + b"\n"
+_FIRST = literal('{"#row":0')
 
 _NUMBER_KEYS = ("#row", "#line")
 _NUMBERED_OBJECT = r'^\{"#row":(\d+),"#line":(\d+),(.*)$'
@@ -45,7 +57,8 @@ class Plan:
 
     `value` is a SQL expression of `record` that is null where the record does not fit; `columns`
     are expressions of that value; `types` are those of the columns, none where all is text;
-    `enclosing` are members, null where empty, that keep what encloses the record.
+    `enclosing` are members, null where empty, that keep what encloses the record; `nested` those
+    that keep what a column nests and the twin does not declare.
     """
 
     delivery: Delivery
@@ -54,6 +67,7 @@ class Plan:
     known_keys: frozenset[str]
     types: dict[str, Any]
     enclosing: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,23 +78,47 @@ class _Survey:
     unknown_keys: tuple[str, ...]
 
 
-def typed_plan(delivery: Delivery) -> Plan:
-    """Return how records whose fields have the names and types of the columns become those."""
-    types = {column.name: duckdb.sqltype(column.data_type) for column in delivery.raw_table.columns}
-    structure = json.dumps({name: _structure(each) for name, each in types.items()})
+def typed_plan(delivery: Delivery, found: Mapping[str, str] | None = None) -> Plan:
+    """Return how records whose fields have the names and types of the columns become those.
+
+    `found` are the types that columns have in the records where these nest more than declared.
+    """
+    declared = {column.name: column.data_type for column in delivery.raw_table.columns}
+    types = {name: duckdb.sqltype(each) for name, each in declared.items()}
+    read_as = {name: duckdb.sqltype((found or {}).get(name, declared[name])) for name in declared}
+    structure = json.dumps({name: _structure(each) for name, each in read_as.items()})
     value = f"from_json(record, {literal(structure)})"
     if not all(map(_is_text, types.values())):
-        fields = ", ".join(
-            f"{identifier(column.name)} {column.data_type}" for column in delivery.raw_table.columns
-        )
+        fields = ", ".join(f"{identifier(name)} {each}" for name, each in read_as.items())
         value = f"try(cast({value} as struct({fields})))"
+    columns = {name: f"value.{identifier(name)}" for name in types}
     return Plan(
         delivery=delivery,
         value=value,
-        columns={name: f"value.{identifier(name)}" for name in types},
+        columns=_as_declared(columns, read_as, types, declared),
         known_keys=frozenset(types),
         types=types,
+        nested=_nested(columns, read_as, types),
     )
+
+
+def _as_declared(
+    columns: Mapping[str, str],
+    found: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    declared: Mapping[str, str],
+) -> dict[str, str]:
+    return {
+        name: sql if str(found[name]) == str(wanted[name]) else f"cast({sql} as {declared[name]})"
+        for name, sql in columns.items()
+    }
+
+
+def _nested(
+    columns: Mapping[str, str], found: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> tuple[str, ...]:
+    texts = {name: left_over(sql, found[name], wanted[name]) for name, sql in columns.items()}
+    return tuple(member(name, text) for name, text in texts.items() if text is not None)
 
 
 def mapped_plan(
@@ -124,14 +162,17 @@ def insert_numbered_objects(
     if not part.count:
         return PartOutcome(read, 0, list(part.rejections))
     numbered = literal(_NUMBERED_OBJECT)
+    lines = f"(select line from {whole_line_relation(part)} where not starts_with(line, {_FIRST}))"
     relation = (
         "(select found.row::bigint as row_number, found.line::bigint as line_number, "
         f"'{{' || found.rest as record from (select regexp_extract(line, {numbered}, "
-        f"['row', 'line', 'rest']) as found from {whole_line_relation(part)}))"
+        f"['row', 'line', 'rest']) as found from {lines}))"
     )
-    survey = _survey(connection, plan, whole_line_relation(part), "line")
-    columns = _all_columns(plan, survey)
-    if plan.delivery.is_careful or columns is None:
+    care = plan.delivery.care
+    survey = _survey(connection, plan, lines, "line")
+    found = _found_types(connection, plan, lines, "line") if care is Care.SURVEYED else {}
+    columns = None if found is None else _all_columns(plan, survey, found)
+    if care is Care.EACH_RECORD or columns is None:
         return insert_carefully(
             connection, plan, relation, read, part.rejections, part.unterminated_row
         )
@@ -164,6 +205,8 @@ def insert_carefully(
     if not expected:
         return PartOutcome(read, 0, rejected)
     survey = _survey(connection, plan, relation, "record")
+    if any(each.id in ("struct", "list") for each in plan.types.values()):
+        plan = _widened_plan(connection, plan, relation)
     inserted = 0
     doubtful = relation
     if not plan.types:
@@ -254,14 +297,50 @@ def _survey(
 # ---------------------------------------------------------------- the fast way
 
 
-def _all_columns(plan: Plan, survey: _Survey) -> dict[str, str] | None:
+def _all_columns(plan: Plan, survey: _Survey, found: Mapping[str, str]) -> dict[str, str] | None:
     """Return name and type of all that the reader must find, None where names would clash."""
     if len(survey.unknown_keys) > _MAX_UNKNOWN_COLUMNS:
         return None
     declared = {column.name: column.data_type for column in plan.delivery.raw_table.columns}
-    columns = {"#row": "bigint", **declared, **dict.fromkeys(survey.unknown_keys, "json")}
+    columns = {**declared, **found, **dict.fromkeys(survey.unknown_keys, "json")}
     folded = {name.lower() for name in columns}
     return columns if len(folded) == len(columns) and "" not in folded else None
+
+
+def _found_types(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, relation: str, record: str
+) -> dict[str, str] | None:
+    """Return the types of columns that nest more than declared; None where names clash."""
+    rows = connection.execute(
+        f"select distinct try(json_structure({record})) from {relation}"
+    ).fetchall()
+    structures = [json.loads(text) for (text,) in rows if text is not None]
+    objects = [each for each in structures if isinstance(each, dict)]
+    found: dict[str, str] = {}
+    try:
+        for name, wanted in plan.types.items():
+            if wanted.id in ("struct", "list"):
+                wide = widened(wanted, (each[name] for each in objects if name in each))
+                if str(duckdb.sqltype(wide)) != str(wanted):
+                    found[name] = wide
+    except NamesClash:
+        return None
+    return found
+
+
+def _widened_plan(connection: duckdb.DuckDBPyConnection, plan: Plan, relation: str) -> Plan:
+    """Return the plan that keeps what records nest besides; where names clash, whole columns."""
+    found = _found_types(connection, plan, relation, "record")
+    if found is not None:
+        return replace(typed_plan(plan.delivery, found), enclosing=plan.enclosing)
+    whole = [name for name, each in plan.types.items() if each.id in ("struct", "list")]
+    members = (
+        member(
+            name, f"nullif(json_extract(record, {literal(pointer_of([name]))})::varchar, 'null')"
+        )
+        for name in whole
+    )
+    return replace(plan, nested=tuple(members))
 
 
 def _without(part: Part, row_numbers: Set[int]) -> Path:
@@ -270,7 +349,8 @@ def _without(part: Part, row_numbers: Set[int]) -> Path:
     beginning = len(b'{"#row":')
     with open(part.path, "rb") as whole, open(path, "wb") as kept:
         for line in whole:
-            if int(line[beginning : line.index(b",", beginning)]) not in row_numbers:
+            number = line[beginning : beginning + 20].partition(b",")[0].partition(b"}")[0]
+            if int(number) not in row_numbers:
                 kept.write(line)
     return path
 
@@ -283,24 +363,35 @@ def _insert_typed(
     columns: Mapping[str, str],
     survey: _Survey,
 ) -> int:
-    types = ", ".join(f"{literal(name)}: {literal(each)}" for name, each in columns.items())
+    """Insert the work file; a member that no column holds, or a value that does not fit, fails.
+
+    DuckDB refuses unknown members only where it has inferred the types itself and every column is
+    read, the line number too. It infers from the first line, one value of each type wanted.
+    """
+    found = {name: duckdb.sqltype(each) for name, each in columns.items()}
+    example = {"#row": 0, "#line": 0} | {name: example_of(each) for name, each in found.items()}
+    first_line = json.dumps(example, ensure_ascii=False).encode()
+    if len(first_line) >= len(FIRST_LINE):
+        raise NeedsCare("more fields than the first line of a work file can name")
+    with open(path, "r+b") as file:
+        file.write(first_line.ljust(len(FIRST_LINE) - 1) + b"\n")
     relation = (
-        f"read_json({file_literal(path)}, format = 'newline_delimited', auto_detect = false, "
-        f"columns = {{{types}}}, "
+        f"read_json({file_literal(path)}, format = 'newline_delimited', sample_size = 1, "
+        "maximum_depth = -1, map_inference_threshold = -1, "
         f"maximum_object_size = {max(longest + 128, _MIN_OBJECT_BYTES)})"
     )
-    members = [
-        f"{literal(json.dumps(key) + ':')} || {identifier(key)}::varchar"
-        for key in survey.unknown_keys
-    ]
+    declared = {column.name: column.data_type for column in plan.delivery.raw_table.columns}
+    own = {name: identifier(name) for name in plan.columns}
+    unknown = [member(key, f"{identifier(key)}::varchar") for key in survey.unknown_keys]
     try:
         return insert_rows(
             connection,
             plan.delivery,
             relation,
-            columns={name: identifier(name) for name in plan.columns},
-            other_fields=_object_of(members),
+            columns=_as_declared(own, found, plan.types, declared),
+            other_fields=object_of([*unknown, *_nested(own, found, plan.types)]),
             row_number='"#row"',
+            condition='"#row" > 0 and "#line" is not null',
         )
     except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
         raise NeedsCare(str(error)) from error
@@ -372,11 +463,4 @@ def _other_fields(plan: Plan, unknown: tuple[str, ...]) -> str:
             f"{literal(json.dumps(key) + ':')} || nullif({found}[{number}]::varchar, 'null')"
             for number, key in enumerate(unknown, start=1)
         ]
-    return _object_of([*members, *plan.enclosing])
-
-
-def _object_of(members: list[str]) -> str:
-    """Return the JSON object of those members that are not null, null where none is."""
-    if not members:
-        return "null"
-    return f"'{{' || nullif(concat_ws(',', {', '.join(members)}), '') || '}}'"
+    return object_of([*members, *plan.nested, *plan.enclosing])

@@ -67,6 +67,7 @@ def prepare(chunks: Iterator[bytes], delivery: Delivery, fmt: Format) -> TextLoa
         partial(json_rows.insert_numbered_objects, plan),
         partial(count_fields, beginning=b"{"),
         prefix=json_rows.NUMBERS_IN_OBJECT,
+        first_line=json_rows.FIRST_LINE,
         layout="json",
         read_alone=lambda record: map(_without_brace, read_alone(record)),
     )

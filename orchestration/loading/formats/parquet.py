@@ -1,6 +1,5 @@
 """Reader `parquet`: columns by name, cast to the types of the twin."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import duckdb
 
 from orchestration.loading.formats.common import PartOutcome
+from orchestration.loading.formats.left_over import left_over, member, object_of
 from orchestration.loading.inserting import Delivery, insert_rows
 from orchestration.loading.mapping import Origin, origins_of
 from orchestration.loading.reasons import FileRefused
@@ -81,25 +81,27 @@ def _insert(
             conditions.append(f"({sql} is null or {value.is_kept})")
         if sql == identifier(name):
             used.add(name)
-            left = _left_over(sql, found_type, wanted)
+            left = left_over(sql, found_type, wanted)
             if left is not None:
-                rest.append(_member(name, f"json_strip_nulls(to_json({left}))"))
+                rest.append(member(name, left))
     if not any(name for name in columns if name not in _constants(delivery)):
         wanted_names = ", ".join(column.name for column in delivery.raw_table.columns)[:300]
         raise FileRefused(
             "missing_required_column",
             f"its columns are {', '.join(found)[:300]}; expected one of {wanted_names}",
         )
-    rest += [_member(name, f"to_json({identifier(name)})") for name in found if name not in used]
+    rest += [
+        member(name, f"nullif(to_json({identifier(name)})::varchar, '{{}}')")
+        for name in found
+        if name not in used
+    ]
     condition = " and ".join(conditions) or "true"
     inserted = insert_rows(
         connection,
         delivery,
         relation,
         columns=columns,
-        other_fields=f"'{{' || nullif(concat_ws(',', {', '.join(rest)}), '') || '}}'"
-        if rest
-        else "null",
+        other_fields=object_of(rest),
         row_number=row_number,
         condition=condition,
     )
@@ -178,25 +180,3 @@ def _always_fits(found: Any, wanted: Any) -> bool:
     if found.id == "list":
         return _always_fits(found.children[0][1], wanted.children[0][1])
     return str(found) == str(wanted)
-
-
-def _left_over(sql: str, found: Any, wanted: Any, depth: int = 0) -> str | None:
-    """Return an expression for what the file nests in a column and the twin does not declare."""
-    if found.id == wanted.id == "struct":
-        expected = dict(wanted.children)
-        fields: list[str] = []
-        for name, child in found.children:
-            inner = f"{sql}.{identifier(name)}"
-            left = _left_over(inner, child, expected[name], depth) if name in expected else inner
-            if left is not None:
-                fields.append(f"{identifier(name)} := {left}")
-        return f"struct_pack({', '.join(fields)})" if fields else None
-    if found.id == wanted.id == "list":
-        element = f"element{depth}"
-        left = _left_over(element, found.children[0][1], wanted.children[0][1], depth + 1)
-        return None if left is None else f"list_transform({sql}, lambda {element}: {left})"
-    return None
-
-
-def _member(name: str, value: str) -> str:
-    return f"{literal(json.dumps(name) + ':')} || nullif({value}::varchar, '{{}}')"

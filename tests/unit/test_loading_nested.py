@@ -1,0 +1,114 @@
+"""What a twin does not declare is kept at any depth, whatever else stands in the file."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from orchestration.sources import Column, RawTable
+from tests.unit.test_loading import TYPED, Shop
+
+DEEP = replace(
+    TYPED,
+    columns=(
+        *TYPED.columns,
+        Column("is_on", "boolean"),
+        Column("part", "double"),
+        Column("extra", "json"),
+    ),
+)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Callable[..., Shop]]:
+    opened: list[Shop] = []
+
+    def open_shop(table: RawTable = DEEP, **options: Any) -> Shop:
+        opened.append(Shop(tmp_path, table, **options))
+        return opened[-1]
+
+    yield open_shop
+    for each in opened:
+        each.connection.close()
+
+
+PLAIN = {"id": "0", "n": 1, "place": {"city": "Bonn"}, "params": [{"key": "a"}], "extra": {"x": []}}
+NESTED: list[tuple[str, str | None]] = [
+    ('{"place": {"city": "Bonn", "new": 12345678901234567890}}', None),
+    ('{"place": {"new": {"deep": [1, null, "x"]}}}', None),
+    ('{"params": [{"key": "a"}, {"key": "b", "new": true}]}', '{"params":[{},{"new":true}]}'),
+    (
+        '{"params": [{"key": "a", "value": {"text": "t", "more": 1.5}}]}',
+        '{"params":[{"value":{"more":1.5}}]}',
+    ),
+    ('{"place": {"town": "Bonn"}, "top": {"level": 1}}', None),
+    ('{"params": [], "place": {"new": null}}', "null"),
+    ('{"params": [null, {"key": "a"}], "place": null}', "null"),
+]
+
+
+def without_declared(text: str) -> Any:
+    record = json.loads(text)
+    record.get("place", {}).pop("city", None)
+    return record
+
+
+@pytest.mark.parametrize(("text", "kept"), NESTED)
+@pytest.mark.parametrize("neighbour", [PLAIN, {"id": "0", "n": "no number"}, {"id": "0", "n": "5"}])
+def test_what_is_nested_and_not_declared_is_kept_whatever_the_neighbours(
+    shop: Callable[..., Shop], text: str, kept: str | None, neighbour: dict[str, Any]
+) -> None:
+    here = shop()
+    here.put("a.jsonl", f"{json.dumps(neighbour)}\n{text}\n")
+    here.load()
+    ((left,),) = here.query("select _other_fields::varchar from raw.typed_events where id is null")
+    expected = without_declared(text) if kept is None else json.loads(kept)
+    assert (None if left is None else json.loads(left)) == expected
+    assert here.query("select _other_fields from raw.typed_events where id = '0'") in (
+        [(None,)],
+        [],
+    )
+
+
+@pytest.mark.parametrize("place", [{"city": "Bonn", "CITY": "x"}, {"new": 1, "NEW": 2}])
+def test_of_names_that_differ_in_case_only_none_is_lost(
+    shop: Callable[..., Shop], place: dict[str, Any]
+) -> None:
+    here = shop()
+    here.put("a.jsonl", [{"id": "1", "place": place}])
+    assert here.load().loaded == 1
+    ((left,),) = here.rows("_other_fields::varchar")
+    assert json.loads(left)["place"] == place
+
+
+def test_a_new_member_late_in_a_long_file_is_kept(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    late = {"id": "x", "place": {"late": "here"}}
+    here.put("a.jsonl", [{"id": "1", "place": {"city": "Bonn"}}] * 3001 + [late])
+    assert here.load().loaded == 3002
+    assert here.query("select _other_fields::varchar from raw.typed_events where id = 'x'") == [
+        ('{"place":{"late":"here"}}',)
+    ]
+
+
+def test_parquet_keeps_what_is_nested_and_nothing_empty(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    path = here.folder / "made.parquet"
+    duckdb.sql(
+        f"""copy (
+            select '1' as id, {{'city': 'Bonn', 'new': 9007199254740993}} as place,
+                [{{'key': 'a', 'more': null::int}}, {{'key': 'b', 'more': 2}}] as params
+            union all
+            select '2', {{'city': 'Bonn', 'new': null}}, [{{'key': 'a', 'more': null}}]
+        ) to '{path}' (format parquet)"""
+    )
+    here.put("a.parquet", path.read_bytes())
+    here.load()
+    assert here.query("select id, _other_fields::varchar from raw.typed_events order by 1") == [
+        ("1", '{"place":{"new":9007199254740993},"params":[{},{"more":2}]}'),
+        ("2", None),
+    ]
