@@ -21,7 +21,9 @@ BY_HAND = {
     "identifies.csv": "id,anonymous_id,user_id,timestamp,email\n"
     "i1,a1,u1,2026-03-14 10:02:00 UTC,anna@s.example\n",
     "groups.csv": "id,user_id,group_id,timestamp\ng1,u1,g,2026-03-14 10:03:00 UTC\n",
-    "aliases.csv": "id,user_id,previous_id,timestamp\nl1,u1,a0,2026-03-14 10:04:00 UTC\n",
+    "aliases.csv": "id,anonymous_id,user_id,previous_id,timestamp\n"
+    "l1,,u1,a0,2026-03-14 10:04:00 UTC\n"
+    "l2,a2,u2,u1,2026-03-14 10:04:01 UTC\n",
     "order_completed.csv": "id,anonymous_id,event,timestamp,order_id,revenue,currency,products\n"
     "o1,a1,order_completed,2026-03-14 10:05:00 UTC,O,44,eur,"
     '"[{""product_id"":""P42"",""price"":19.9,""quantity"":2},{""sku"":""P7""}]"\n',
@@ -115,6 +117,7 @@ def test_each_table_is_told_by_its_name(warehouse: BuiltWarehouse) -> None:
         ("identify", "a1", "u1", None, None, None),
         ("group", "user:u1", "u1", None, None, None),
         ("alias", "a0", "u1", None, None, None),
+        ("alias", "a2", "u2", None, None, None),
         ("purchase", "a1", None, None, None, 44),
         ("sign_up", "a1", None, None, None, None),
     ]
@@ -140,4 +143,16 @@ def test_what_is_no_event_is_accounted_for(warehouse: BuiltWarehouse) -> None:
         "select reason from quality.rejected_records where source_name = 'by_hand' order by all"
     )
     assert [row["reason"] for row in rejected] == ["missing_identifier", "unknown_record_type"]
-    assert accounts(warehouse, "by_hand")["read"] == 13
+    assert accounts(warehouse, "by_hand")["read"] == 14
+
+
+def test_users_are_one_person_where_a_row_of_aliases_says_so(warehouse: BuiltWarehouse) -> None:
+    found = warehouse.rows(
+        "select identifier, reason, person_id from marts.person_identities"
+        " where source_name = 'by_hand' and identifier_type = 'user' order by identifier"
+    )
+    assert [(row["identifier"], row["reason"]) for row in found] == [
+        ("u1", "user_seen"),
+        ("u2", "merged_by_source"),
+    ]
+    assert len({row["person_id"] for row in found}) == 1
