@@ -242,8 +242,10 @@ def json_columns(raw_table: RawTable) -> set[str]:
 # ---------------------------------------------------------------- text between delimiters
 
 
-def count_filled(names: Iterable[str], rows: Iterable[Iterable[str | None]]) -> FieldCounts:
+def count_filled(names: Iterable[str], rows: Sequence[Iterable[str | None]]) -> FieldCounts:
     """Return in how many rows each of the columns is not empty."""
+    if not rows:
+        return Counter()
     columns = zip(*rows, strict=True)
     return Counter(
         {

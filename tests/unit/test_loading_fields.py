@@ -173,6 +173,22 @@ def test_the_fields_of_lines_are_the_named_groups(shop: Callable[..., Shop]) -> 
     assert found(here) == {"id": {"string": 2}, "n": {"string": 1}}
 
 
+@pytest.mark.parametrize(
+    ("pattern", "fields_found"),
+    [
+        ("^(?P<id>[0-9]+)$", {"id": {"string": 1}}),
+        ("^(?P<id>[0-9]+) (?P<n>[0-9]+) x$", {}),
+    ],
+)
+def test_lines_of_one_group_and_lines_that_do_not_match_are_counted(
+    shop: Callable[..., Shop], pattern: str, fields_found: dict[str, dict[str, int]]
+) -> None:
+    here = shop(replace(TYPED, formats=(Format("lines", "lines", {"pattern": pattern}),)))
+    here.put("a.log", "12\nno number\n")
+    assert [file.status for file in here.load().files] == ["loaded"]
+    assert found(here) == fields_found
+
+
 def test_the_keys_of_a_parquet_map_are_fields(shop: Callable[..., Shop]) -> None:
     here = shop()
     select = "select '1' as id, map {'a': 1, 'b': 2} as more"

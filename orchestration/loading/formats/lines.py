@@ -43,7 +43,7 @@ def _count_fields(
 ) -> FieldCounts:
     found = (pattern.search(line.decode()) for line in sample)
     names = sorted(pattern.groupindex, key=pattern.groupindex.__getitem__)
-    return count_filled(names, [match.group(*names) for match in found if match])
+    return count_filled(names, [[match[name] for name in names] for match in found if match])
 
 
 def _insert(
