@@ -61,7 +61,10 @@ def at_intervals(
 
 def size(count: int) -> str:
     """Return a number of bytes as people say it."""
-    return f"{count / 1e6:,.1f} MB" if count < 1e9 else f"{count / 1e9:,.1f} GB"
+    for limit, unit in ((1e6, "kB"), (1e9, "MB")):
+        if count < limit:
+            return f"{count / limit * 1e3:,.1f} {unit}"
+    return f"{count / 1e9:,.1f} GB"
 
 
 def duration(seconds: float) -> str:

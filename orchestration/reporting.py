@@ -46,7 +46,7 @@ def source_load(done: SourceLoad) -> str:
     elif not summary.files:
         what = f"no file found under {done.source.path}"
     elif not summary.count("loaded"):
-        what = "nothing new"
+        what = "nothing loaded" if summary.count("refused") else "nothing new"
     else:
         what = f"{_count(summary.count('loaded'), 'file')}, {_count(summary.read, 'record')}"
         what += f", {summary.rejected:,} rejected" if summary.rejected else ""

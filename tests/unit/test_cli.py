@@ -67,6 +67,8 @@ def test_a_refused_file_is_named_with_its_reason_and_the_load_goes_on(invoke, tm
     result = invoke("load")
     assert result.exit_code == 0
     assert "    refused: exports/a.jsonl.gz: gzip_" in result.output
+    (tmp_path / "exports" / "c.jsonl.gz").write_bytes(b"\x1f\x8b\x08\x00broken")
+    assert "shop                 nothing loaded (" in invoke("load").output
     assert "1 file, 1 record (" in result.output
 
 
@@ -240,7 +242,7 @@ def made(bytes_read: int, seconds: float) -> Progress:
 @pytest.mark.parametrize(
     ("progress_", "shown"),
     [
-        (made(0, 0.2), "shop: file 2 of 5, 0.0 MB of 4.1 GB, 1,200,000 records"),
+        (made(0, 0.2), "shop: file 2 of 5, 0.0 kB of 4.1 GB, 1,200,000 records"),
         (
             made(1_025_000_000, 10.0),
             "shop: file 2 of 5, 1.0 GB of 4.1 GB, 0:30 left, 1,200,000 records, 120,000/s",
