@@ -75,7 +75,7 @@ def _raw_asset(settings: Settings, source: Source, table: RawTable) -> dg.Assets
             )
             so_far, rejections = read_history(settings, source.name)
         for file in done.summary.files:
-            if file.status == "refused":
+            if file.status == "refused" or file.has_too_many_rejections:
                 context.log.warning(f"{file.path} was refused: {file.reason}: {file.detail}")
         if done.summary.problem:
             context.log.error(done.summary.problem)
