@@ -249,9 +249,10 @@ class _Replay:
             """,
             ids,
         )
-        self.connection.execute(
-            "delete from raw.rejected_records where file_id = $1", [delivery.file_id]
-        )
+        for written in ("rejected_records", "file_fields"):
+            self.connection.execute(
+                f"delete from raw.{written} where file_id = $1", [delivery.file_id]
+            )
         ledger.count_replayed(self.connection, self.file.file_id, count)
         return count
 

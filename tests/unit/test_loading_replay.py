@@ -66,6 +66,14 @@ def assert_balanced(here: Shop) -> None:
         )
         assert (len(sound), len(broken)) == (loaded, rejected)
         assert sorted(number for (number,) in sound + broken) == list(range(1, read + 1))
+    for table in ("rejected_records", "replayed_records", "file_fields"):
+        assert (
+            here.query(
+                f"select file_id from raw.{table} where file_id not in "
+                "(select file_id from raw.load_files where file_id is not null)"
+            )
+            == []
+        )
 
 
 def mend_types(here: Shop) -> None:
@@ -259,6 +267,17 @@ def test_a_pattern_that_was_mended_lets_its_lines_pass(shop: Callable[..., Shop]
     assert (outcome.replayed, outcome.still_rejected) == (2, 1)
     assert here.rows("who, what") == [("ann", "reads"), ("bob", "writes well"), ("cid", "writes  ")]
     assert here.rejected() == [(3, "invalid_utf8")]
+
+
+def test_a_log_of_which_no_line_matches_waits_for_another_pattern(
+    shop: Callable[..., Shop],
+) -> None:
+    here = shop(LOG, format="pairs")
+    here.put("a.log", "ann\nbob\n")
+    here.load()
+    assert here.rejected() == [(1, "line_not_matched"), (2, "line_not_matched")]
+    here.source = replace(here.source, format="words")
+    assert replay(here)[0].replayed == 2
 
 
 def test_another_format_of_the_source_is_tried_if_it_is_read_in_the_same_way(
