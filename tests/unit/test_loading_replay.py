@@ -1,6 +1,7 @@
 """Rejected records are put through again after a fix, under the numbers that they have."""
 
 import gzip
+import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -8,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import fastavro
 import pytest
 
 from orchestration.loading import FileReplay, replay_source, text
 from orchestration.loading.formats import json_text, json_verdict
 from orchestration.sources import Column, Format, RawTable
 from tests.unit.test_loading import MAPPED, TYPED, Shop
+from tests.unit.test_loading_zip import zip_of
 
 LOG = RawTable(
     kind="log",
@@ -80,7 +83,7 @@ def mend_types(here: Shop) -> None:
     """Let the number of a record be any text, in warehouse and twin."""
     here.connection.execute(f"alter table raw.{here.table.name} alter n type varchar")
     columns = [replace(c, data_type="varchar") if c.name == "n" else c for c in TYPED.columns]
-    here.table = replace(TYPED, columns=tuple(columns))
+    here.table = replace(here.table, columns=tuple(columns))
 
 
 def exported(name: str, folder: Path) -> bytes:
@@ -106,18 +109,34 @@ def exported(name: str, folder: Path) -> bytes:
             f"('3', '3', 'z'), ('4', 'four', null)) as t(id, n, x)) to '{path}' (format parquet)"
         )
         return path.read_bytes()
+    if name == "avro":
+        fields = [{"name": each, "type": "string"} for each in ("id", "n")]
+        file = io.BytesIO()
+        values = [{"id": each["id"], "n": str(each["n"])} for each in records]
+        schema = {"type": "record", "name": "r", "fields": fields}
+        fastavro.writer(file, schema, values, sync_marker=bytes(16))
+        return file.getvalue()
+    if name == "zip of unlike":
+        return zip_of(("a.csv", b"id,n\n1,1\na,two\n"), ("b.csv", b"n;id\n3;3\nfour;4\n"))
+    if name == "zip of alike":
+        halves = [json.dumps(a) + "\n" + json.dumps(b) for a, b in (records[:2], records[2:])]
+        return zip_of(*((f"{n}.jsonl", half.encode()) for n, half in enumerate(halves)))
     lines = "".join(json.dumps(each) + "\n" for each in records).encode()
     return gzip.compress(lines, mtime=0) if name == "gzip" else lines
 
 
 @pytest.mark.parametrize("is_there", [True, False])
 @pytest.mark.parametrize(
-    "name", ["json", "gzip", "array", "documents", "csv", "semicolon", "parquet"]
+    "name",
+    [
+        *("json", "gzip", "array", "documents", "csv", "semicolon", "parquet"),
+        *("avro", "zip of alike", "zip of unlike"),
+    ],
 )
 def test_records_of_every_format_come_back_as_a_whole_load_would_read_them(
     shop: Callable[..., Shop], tmp_path: Path, name: str, is_there: bool
 ) -> None:
-    here = shop()
+    here = shop(replace(TYPED, formats=(*TYPED.formats, Format("avro", "avro"))))
     path = here.put("file", exported(name, tmp_path))
     here.load()
     assert here.rejected() == [(2, "wrong_type"), (4, "wrong_type")]
@@ -125,7 +144,7 @@ def test_records_of_every_format_come_back_as_a_whole_load_would_read_them(
     if not is_there:
         path.unlink()
     (outcome,) = replay(here)
-    if name == "parquet" and not is_there:
+    if name in ("parquet", "zip of unlike") and not is_there:
         why = "no record of its format can be read alone, and the file is gone or another one"
         assert (outcome.replayed, outcome.left) == (0, {why: [2, 4]})
         assert here.rejected() == [(2, "wrong_type"), (4, "wrong_type")]
