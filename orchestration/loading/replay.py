@@ -8,7 +8,7 @@ transaction: what is sound moves to the raw table, and the ledger's counts follo
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import duckdb
@@ -23,6 +23,7 @@ from orchestration.loading.options import changed, options_of
 from orchestration.loading.parts import write_parts
 from orchestration.loading.reading import read_file
 from orchestration.loading.reasons import FileRefused
+from orchestration.loading.stores import StoreUnreachable
 from orchestration.loading.text import Batch, Rejection
 from orchestration.loading.transaction import in_transaction
 from orchestration.loading.warehouse import identifier, literal
@@ -67,18 +68,14 @@ def replay_source(
 ) -> tuple[FileReplay, ...]:
     """Put the source's rejected records (of these reasons only) through again, file by file."""
     sweep(landing_dir)
-    files = ledger.files_with_rejections(connection, source, reasons)
-    found = {file.shown_path: file for file in find_files(source)} if files else {}
+    find = cache(lambda: {file.shown_path: file for file in find_files(source)})
     outcomes = []
-    for file in files:
-        replay = _Replay(connection, source, raw_table, landing_dir, file, tuple(reasons), found)
+    for file in ledger.files_with_rejections(connection, source, reasons):
+        replay = _Replay(connection, source, raw_table, landing_dir, file, tuple(reasons), find)
         try:
             outcomes.append(in_transaction(connection, replay.replay))
         except FileRefused as refusal:
             outcomes.append(FileReplay(file.path, file.rejected, failure=str(refusal)))
-        except StillChanging:
-            failure = "the file is being written; replay again later"
-            outcomes.append(FileReplay(file.path, file.rejected, failure=failure))
     sweep(landing_dir)
     return tuple(outcomes)
 
@@ -113,7 +110,7 @@ class _Replay:
     landing_dir: Path
     file: ledger.QuarantinedFile
     reasons: tuple[str, ...]
-    found: dict[str, FoundFile]
+    find: Callable[[], dict[str, FoundFile]]
     left: dict[str, list[int]] = field(default_factory=dict)
 
     def replay(self) -> FileReplay:
@@ -299,8 +296,15 @@ class _Replay:
 
     def _read_original(self, why: str, delivery: Delivery) -> None:
         """Read the whole file once more, for the sake of records that cannot be read alone."""
-        found = next(filter(None, map(self.found.get, self.file.paths)), None)
-        landed = None if found is None else land(found, self.landing_dir)
+        try:
+            found = next(filter(None, map(self.find().get, self.file.paths)), None)
+            landed = None if found is None else land(found, self.landing_dir)
+        except StoreUnreachable as error:
+            self._leave("true", f"{why}, and {error}")
+            return
+        except StillChanging:
+            self._leave("true", f"{why}, and the file is being written")
+            return
         if found is None or landed is None or landed.sha256 != self.file.content_sha256:
             self._leave("true", f"{why}, and the file is gone or another one")
             return

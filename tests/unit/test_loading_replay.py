@@ -13,7 +13,10 @@ import fastavro
 import pytest
 
 from orchestration.loading import FileReplay, replay_source, text
+from orchestration.loading import replay as loading_replay
 from orchestration.loading.formats import json_text, json_verdict
+from orchestration.loading.landing import StillChanging
+from orchestration.loading.stores import StoreUnreachable
 from orchestration.sources import Column, Format, RawTable
 from tests.unit.test_loading import MAPPED, TYPED, Shop
 from tests.unit.test_loading_zip import zip_of
@@ -263,6 +266,35 @@ def test_a_record_kept_in_part_is_read_from_the_file(
         why = "not all of the record is kept, and the file is gone or another one"
         assert (outcome.replayed, outcome.still_rejected) == (0, 1)
         assert outcome.left == {why: [2]}
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (StillChanging("a.parquet"), "the file is being written"),
+        (StoreUnreachable("s3://shop: no answer"), "s3://shop: no answer"),
+    ],
+)
+def test_a_file_that_cannot_be_had_now_leaves_its_records(
+    shop: Callable[..., Shop],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    told: str,
+) -> None:
+    here = shop()
+    here.put("file", exported("parquet", tmp_path))
+    here.load()
+    mend_types(here)
+
+    def fail(*_: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loading_replay, "land", fail)
+        (outcome,) = replay(here)
+    assert outcome.left == {f"no record of its format can be read alone, and {told}": [2, 4]}
+    assert replay(here)[0].replayed == 2
 
 
 def test_the_file_is_found_under_another_name(shop: Callable[..., Shop], tmp_path: Path) -> None:
