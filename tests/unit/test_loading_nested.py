@@ -112,3 +112,41 @@ def test_parquet_keeps_what_is_nested_and_nothing_empty(shop: Callable[..., Shop
         ("1", '{"place":{"new":9007199254740993},"params":[{},{"more":2}]}'),
         ("2", None),
     ]
+
+
+@pytest.mark.parametrize(
+    "value", ["1.5", '"1.5"', "-2.25", "15e-1", '"0.1"', "[1]", '"x"', "18446744073709551616"]
+)
+@pytest.mark.parametrize("record", ['{"id": "1", "n": %s}', '{"place": {"zip": %s}}'])
+def test_what_no_integer_can_hold_is_rejected_and_not_rounded(
+    shop: Callable[..., Shop], record: str, value: str
+) -> None:
+    here = shop()
+    here.put("a.jsonl", record % "7" + "\n" + record % value + "\n")
+    here.load()
+    assert here.rejected() == [(2, "wrong_type")]
+    assert here.query("select coalesce(n, place.zip) from raw.typed_events") == [(7,)]
+
+
+@pytest.mark.parametrize("value", ["12.0", '"12"', "1.2e1", "12", '" 12 "'])
+def test_a_whole_number_is_an_integer_however_it_is_written(
+    shop: Callable[..., Shop], value: str
+) -> None:
+    here = shop()
+    here.put("a.jsonl", f'{{"id": "1", "n": {value}}}\n')
+    here.load()
+    assert here.rows("n") == [(12,)]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_text_with_a_fraction_is_no_integer_in_tables_either(
+    shop: Callable[..., Shop], name: str
+) -> None:
+    here = shop()
+    path = here.folder / name
+    select = "select unnest(['1', '2', '3']) as id, unnest(['1.5', '2', '3.0']) as n"
+    duckdb.sql(f"copy ({select}) to '{path}'")
+    here.put(name, path.read_bytes())
+    here.load()
+    assert here.rows("id, n", order="id") == [("2", 2), ("3", 3)]
+    assert here.rejected() == [(1, "wrong_type")]

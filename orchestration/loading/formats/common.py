@@ -9,6 +9,13 @@ from orchestration.loading.fields import FieldCounts, Inventory, Sample
 from orchestration.loading.parts import PART_BYTES, Part
 from orchestration.loading.text import Batch, Rejection
 
+INTEGERS = ("tinyint", "utinyint", "smallint", "usmallint", "integer", "uinteger", "bigint")
+
+
+def is_whole_number(text: str) -> str:
+    """Return the condition that the SQL text is a whole number; a cast would round any other."""
+    return f"regexp_full_match(trim({text}), '[+-]?\\d+(\\.0*)?')"
+
 
 @dataclass(frozen=True)
 class PartOutcome:

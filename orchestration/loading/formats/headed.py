@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from orchestration.loading.formats.common import INTEGERS, is_whole_number
 from orchestration.loading.inserting import Delivery
 from orchestration.loading.mapping import Origin, origins_of
 from orchestration.loading.reasons import FileRefused
@@ -35,7 +36,10 @@ def column_plan(delivery: Delivery, values: Mapping[str, str]) -> ColumnPlan:
             value = values[name]
             if types[origin.column].lower() != "varchar":
                 value = f"try_cast({value} as {types[origin.column]})"
-                conditions.append(f"({values[name]} is null or {value} is not null)")
+                is_kept = f"{value} is not null"
+                if types[origin.column].lower() in INTEGERS:
+                    is_kept += f" and {is_whole_number(values[name])}"
+                conditions.append(f"({values[name]} is null or {is_kept})")
             columns[origin.column] = value
     unused = [(name, value) for name, value in values.items() if name not in used]
     return ColumnPlan(columns, _object_of(unused), " and ".join(conditions))

@@ -6,7 +6,8 @@ taken where a survey of the work file finds no doubtful record in it.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence, Set
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,10 @@ _MAX_LISTED_KEYS = 32
 _MAX_UNKNOWN_COLUMNS = 200
 _MIN_OBJECT_BYTES = 4 << 20
 
-# The condition, never null, under which a record needs no second look.
-_CLEAN_CONDITION = (
+# The condition, never null, under which the members of a record need no second look.
+_HAS_SOUND_KEYS = (
     "coalesce(len(try(json_keys(record))) > 0, false) "
-    "and len(list_distinct(try(json_keys(record)))) = len(try(json_keys(record))) "
-    f"and not {IS_LENIENT.format('record')}"
+    "and len(list_distinct(try(json_keys(record)))) = len(try(json_keys(record)))"
 )
 
 
@@ -179,7 +179,7 @@ def insert_numbered_objects(
     rejected = list(part.rejections)
     path = part.path
     if not survey.is_clean:
-        doubtful = f"(select * from {relation} where not ({_CLEAN_CONDITION}))"
+        doubtful = f"(select * from {relation} where not ({_clean_condition(plan)}))"
         judged = _judge(connection, plan, doubtful, part.unterminated_row)
         rejected += judged.rejected
         path = _without(part, {rejection.row_number for rejection in judged.rejected})
@@ -210,7 +210,7 @@ def insert_carefully(
     inserted = 0
     doubtful = relation
     if not plan.types:
-        condition = "true" if survey.is_clean else _CLEAN_CONDITION
+        condition = "true" if survey.is_clean else _clean_condition(plan)
         inserted = _insert_values(connection, plan, _values(plan, relation, condition), survey)
         doubtful = f"(select * from {relation} where not ({condition}))"
     if inserted < expected:
@@ -282,16 +282,43 @@ def _survey(
     connection: duckdb.DuckDBPyConnection, plan: Plan, relation: str, record: str
 ) -> _Survey:
     groups = connection.execute(
-        f"select distinct try(json_keys({record})), {IS_LENIENT.format(record)} from {relation}"
+        f"select distinct try(json_keys({record})), {_is_doubtful(plan, record)} from {relation}"
     ).fetchall()
     unknown: dict[str, None] = {}
     is_clean = True
-    for keys, is_lenient in groups:
+    for keys, is_doubtful in groups:
         own_keys = [key for key in keys or () if key not in _NUMBER_KEYS or record == "record"]
-        is_clean &= bool(own_keys) and not is_lenient
+        is_clean &= bool(own_keys) and not is_doubtful
         is_clean &= len(set(keys or ())) == len(keys or ())
         unknown.update(dict.fromkeys(key for key in own_keys if key not in plan.known_keys))
     return _Survey(is_clean, tuple(unknown))
+
+
+def _clean_condition(plan: Plan) -> str:
+    """Return the condition, never null, under which a record needs no second look."""
+    return f"{_HAS_SOUND_KEYS} and not {_is_doubtful(plan, 'record')}"
+
+
+def _is_doubtful(plan: Plan, record: str) -> str:
+    """Return the condition under which DuckDB may take what the standard or a type does not."""
+    names = {name for name, each in plan.types.items() for name in _integers(name, each)}
+    if not names:
+        return IS_LENIENT.format(record)
+    # A fraction in an integer column would be rounded.
+    named = "|".join(re.escape(json.dumps(name)[1:-1]) for name in sorted(names))
+    fraction = literal(rf'"(?:{named})"\s*:\s*"?-?\d*[.eE]')
+    return f"({IS_LENIENT.format(record)} or regexp_matches({record}, {fraction}))"
+
+
+def _integers(name: str, data_type: Any) -> Iterator[str]:
+    """Yield the names under which integers stand in values of the type."""
+    if data_type.id == "struct":
+        for inner, child in data_type.children:
+            yield from _integers(inner, child)
+    elif data_type.id == "list":
+        yield from _integers(name, data_type.children[0][1])
+    elif data_type.id in ("bigint", "integer"):
+        yield name
 
 
 # ---------------------------------------------------------------- the fast way

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, NoReturn
 
 from orchestration.loading.text import Batch, rejected_bytes
@@ -18,6 +19,9 @@ _MAX_ROUNDS = 50
 Verdict = tuple[str, str]
 
 _NOT_VALID = "invalid_json", "an escape that stands for no character"
+
+
+_INTEGER_TYPES = ("bigint", "integer", "smallint", "hugeint", "ubigint", "tinyint")
 
 
 class _Members(list):
@@ -133,7 +137,10 @@ def _container_mismatch(record: _Members, types: Mapping[str, Any]) -> str | Non
 
 
 def _shape_mismatch(value: Any, data_type: Any, at: str) -> str | None:
-    """Return where a scalar or the wrong container stands for an object or an array."""
+    """Return where a scalar or the wrong container stands for an object or an array.
+
+    Also where a number with a fraction stands for an integer, which DuckDB would round.
+    """
     if value is None:
         return None
     if data_type.id == "struct":
@@ -146,6 +153,8 @@ def _shape_mismatch(value: Any, data_type: Any, at: str) -> str | None:
             if name in fields
         )
         return next((each for each in found if each), None)
+    if data_type.id in _INTEGER_TYPES and isinstance(value, str) and _is_fraction(value):
+        return f"{at} is {value[:80]}; expected {str(data_type).lower()}"
     if data_type.id == "list":
         if not isinstance(value, list) or isinstance(value, _Members):
             return f"{at} is {_shown(value)}; expected an array"
@@ -174,7 +183,7 @@ def _leaf_mismatch(value: Any, data_type: Any, at: str) -> str | None:
         return next((each for each in found if each), None)
     if data_type.id in ("varchar", "json"):
         return None
-    if data_type.id in ("bigint", "integer", "smallint", "hugeint", "ubigint", "tinyint"):
+    if data_type.id in _INTEGER_TYPES:
         is_good = isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+\s*", value) is not None
     elif data_type.id in ("double", "float"):
         is_good = isinstance(value, str) and _is_float(value)
@@ -183,6 +192,14 @@ def _leaf_mismatch(value: Any, data_type: Any, at: str) -> str | None:
     else:
         return None
     return None if is_good else f"{at} is {_shown(value)}; expected {str(data_type).lower()}"
+
+
+def _is_fraction(text: str) -> bool:
+    try:
+        number = Decimal(text.strip())
+        return number.is_finite() and number != number.to_integral_value()
+    except ArithmeticError:
+        return False
 
 
 def _is_float(text: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 
-from orchestration.loading.formats.common import PartOutcome
+from orchestration.loading.formats.common import INTEGERS, PartOutcome, is_whole_number
 from orchestration.loading.formats.left_over import left_over, member, object_of
 from orchestration.loading.inserting import Delivery, insert_rows
 from orchestration.loading.mapping import Origin, origins_of
@@ -15,7 +15,6 @@ from orchestration.loading.text import Rejection
 from orchestration.loading.warehouse import file_literal, identifier, is_full_disk, literal
 
 _NESTED = ("struct", "list", "map", "array", "union")
-_INTEGERS = ("tinyint", "utinyint", "smallint", "usmallint", "integer", "uinteger", "bigint")
 _FLOATS = ("float", "double")
 _NOT_THE_FILES_FAULT = (
     duckdb.OutOfMemoryException,
@@ -155,9 +154,11 @@ def _cast(sql: str, found: Any, wanted: Any, declared: str) -> _Value:
     value = f"try(cast({sql} as {declared}))"
     if _always_fits(found, wanted):
         return _Value(f"cast({sql} as {declared})")
-    if found.id in _FLOATS and wanted.id in _INTEGERS:
+    if found.id in _FLOATS and wanted.id in INTEGERS:
         # A cast would round.
         return _Value(value, f"{value} = {sql}")
+    if found.id == "varchar" and wanted.id in INTEGERS:
+        return _Value(value, f"{value} is not null and {is_whole_number(sql)}")
     return _Value(value, f"{value} is not null")
 
 
