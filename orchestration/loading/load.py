@@ -344,7 +344,7 @@ class _File:
             return row
 
         if not is_alone:
-            return deliver()
+            return deliver(Care.FAST)
         for care in Care:
             try:
                 row = in_transaction(self.connection, partial(deliver, care))
