@@ -84,7 +84,7 @@ def compare(setting: Setting, events: int, pairs: int) -> str:
             )
         rows.append(_row(name, files, ours, limit))
     return (
-        f"**{events:,} events, {World.days} files of a day each, {pairs} pairs in turn.** "
+        f"**{events:,} events, {World.days} files of a day each, {pairs} pair(s) in turn.** "
         f"{describe_machine(setting.threads, setting.memory_limit)}.\n\n"
         "| format | on disk | our load | merely reading | ratio (least – most) | goal "
         "| of processor time | memory of ours | of merely reading |\n"
