@@ -1,5 +1,6 @@
 """The job that puts rejected records through the loader again."""
 
+import click
 import dagster as dg
 from pydantic import Field
 
@@ -26,7 +27,7 @@ def build_replay_job(settings: Settings) -> dg.JobDefinition:
         with operations.warehouse_lock(settings, command, say=context.log.info):
             replays = operations.replay(settings, config.sources, config.reasons)
         for done in replays:
-            context.log.info(reporting.one_line(reporting.source_replay(done)))
+            context.log.info(reporting.one_line(click.unstyle(reporting.source_replay(done))))
             if done.replayed:
                 # What reads the source shows as out of date, until the next whole run.
                 context.log_event(

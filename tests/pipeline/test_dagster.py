@@ -201,7 +201,7 @@ def test_a_config_field_reads_a_source_again(watched):
 
 def test_the_replay_job_puts_through_again_what_its_config_names(watched, monkeypatch):
     settings, folder = watched
-    (folder / "twice.jsonl").write_text('{"event_id": "9", "event_id": "9"}\nbroken\n')
+    (folder / "twice.jsonl").write_text('{"event_id": "9", "event_id": "9"}\n')
     operations.load(settings)
     monkeypatch.setattr(json_verdict, "verdict_on", lambda *_, **__: None)
     job = build_replay_job(settings)

@@ -126,8 +126,9 @@ class LoadingSteps(RuleBasedStateMachine):
 
     # ------------------------------------------------------------ the steps
 
-    @initialize(first=LINES, second=LINES)
-    def begin(self, first: list[str], second: list[str]) -> None:
+    @initialize(share=st.sampled_from([0.5, 1.0]), first=LINES, second=LINES)
+    def begin(self, share: float, first: list[str], second: list[str]) -> None:
+        self.source = replace(self.source, max_rejected_share=share)
         self.deliver("a.log", first, "nothing")
         self.deliver("b.log", second, "load")
 
