@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import cramjam
 import fastavro
 import pytest
 import zstandard
@@ -162,7 +163,7 @@ def test_a_type_named_twice_is_converted_in_both_places() -> None:
     assert read(content) == [{"first": {"at": "1970-01-01"}, "second": {"at": "1970-01-02"}}]
 
 
-@pytest.mark.parametrize("codec", ["null", "deflate", "zstandard", "bzip2", "xz"])
+@pytest.mark.parametrize("codec", ["null", "deflate", "snappy", "zstandard", "bzip2", "xz"])
 @pytest.mark.parametrize("size", [1, 7, 1 << 20])
 def test_all_blocks_are_read_however_they_are_packed(codec: str, size: int) -> None:
     records = [{"id": str(n)} for n in range(3000)]
@@ -249,6 +250,20 @@ def test_a_block_that_lies_is_refused(content: bytes, told: str) -> None:
 def test_a_schema_whose_values_have_no_bounds_is_refused(schema: Any, told: str) -> None:
     with pytest.raises(FileRefused, match=told):
         read(written(schema, []))
+
+
+def test_a_block_of_snappy_that_would_be_too_large_is_refused() -> None:
+    packed = bytes(cramjam.snappy.compress_raw(bytes(200 << 20)))
+    with pytest.raises(FileRefused, match="decompression_limit"):
+        read(with_block(record_of(x="bytes"), 1, packed + bytes(4), "snappy"))
+
+
+def test_a_block_of_snappy_with_another_checksum_is_refused() -> None:
+    packed = bytes(cramjam.snappy.compress_raw(b"\x02a"))
+    sound = (zlib.crc32(b"\x02a")).to_bytes(4, "big")
+    assert read(with_block(ID, 1, packed + sound, "snappy")) == [{"id": "a"}]
+    with pytest.raises(FileRefused, match="checksum"):
+        read(with_block(ID, 1, packed + bytes(4), "snappy"))
 
 
 @pytest.mark.parametrize(

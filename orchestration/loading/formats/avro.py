@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import cramjam
 import zstandard
 from fastavro import schemaless_reader
 
@@ -198,11 +199,20 @@ def _finite(value: Any) -> Any:
 
 # ---------------------------------------------------------------- codecs
 
+_DAMAGE = (
+    zlib.error,
+    zstandard.ZstdError,
+    lzma.LZMAError,
+    cramjam.DecompressionError,
+    OSError,
+    EOFError,
+)
+
 
 def _unpacked(data: bytes, codec: str, where: str) -> bytes:
     try:
         unpacked = _CODECS[codec](data, _MAX_BLOCK_BYTES + 1)
-    except (zlib.error, zstandard.ZstdError, lzma.LZMAError, OSError, EOFError) as error:
+    except _DAMAGE as error:
         raise _invalid(f"{where} cannot be unpacked: {error}") from error
     if len(unpacked) > _MAX_BLOCK_BYTES:
         raise FileRefused(
@@ -228,9 +238,21 @@ def _unpack_zstd(data: bytes, limit: int) -> bytes:
         return reader.read(limit)
 
 
+def _unpack_snappy(data: bytes, limit: int) -> bytes:
+    packed, checksum = data[:-4], data[-4:]
+    # The length stands at the beginning: memory for it is taken only if it is within the limit.
+    if cramjam.snappy.decompress_raw_len(packed) >= limit:
+        return bytes(limit)
+    unpacked = bytes(cramjam.snappy.decompress_raw(packed))
+    if zlib.crc32(unpacked).to_bytes(4, "big") != checksum:
+        raise OSError("its checksum does not match what it unpacks to")
+    return unpacked
+
+
 _CODECS: dict[str, Callable[[bytes, int], bytes]] = {
     "null": lambda data, _: data,
     "deflate": _by_decompressor(lambda: zlib.decompressobj(wbits=-15)),
+    "snappy": _unpack_snappy,
     "zstandard": _unpack_zstd,
     "bzip2": _by_decompressor(bz2.BZ2Decompressor),
     "xz": _by_decompressor(lambda: lzma.LZMADecompressor(memlimit=128 << 20)),
