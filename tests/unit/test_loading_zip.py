@@ -24,7 +24,8 @@ def zip_of(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> b
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", method) as archive:
         for name, content in members:
-            archive.writestr(name, content)
+            # A ZipInfo has a fixed time: the same members are always the same bytes.
+            archive.writestr(zipfile.ZipInfo(name), content, compress_type=method)
     return packed.getvalue()
 
 
