@@ -1,9 +1,9 @@
 """What the commands and the assets both do: prepare, load, build. Imports no Dagster."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import duckdb
 
@@ -17,6 +17,7 @@ from orchestration.loading import (
     load_source,
     open_warehouse,
     replay_source,
+    unfilled_mappings,
 )
 from orchestration.settings import Settings
 from orchestration.sources import RawTable, Source, read_raw_tables, read_sources
@@ -55,6 +56,8 @@ class SourceLoad:
     source: Source
     summary: LoadSummary
     seconds: float
+    unfilled: Mapping[str, str] = field(default_factory=dict)
+    """Mapped columns that no record fills, with the fields they are mapped from."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,10 @@ def load(
                 again=again,
                 on_progress=on_progress,
             )
-            done = SourceLoad(source, summary, time.monotonic() - started)
+            unfilled = {}
+            if summary.loaded:
+                unfilled = unfilled_mappings(connection, source, raw_table)
+            done = SourceLoad(source, summary, time.monotonic() - started, unfilled)
             loads.append(done)
             on_source(done)
     return tuple(loads)

@@ -68,7 +68,15 @@ def source_load(done: SourceLoad) -> str:
         lines.append(
             "    " + read_otherwise(done.source.name, len(summary.read_otherwise), options)
         )
+    if done.unfilled:
+        lines.append(click.style(f"    {unfilled(done.unfilled)}", fg="yellow"))
     return "\n".join(lines)
+
+
+def unfilled(mapped: Mapping[str, str]) -> str:
+    """Return which mapped fields no record has."""
+    pairs = ", ".join(f"{column}: {origin}" for column, origin in mapped.items())
+    return f"no record has what is mapped here, is it spelt right in sources.yml? {pairs}"
 
 
 def _refusal(file: FileOutcome) -> str:
@@ -93,13 +101,15 @@ def over_the_limit(loads: Iterable[SourceLoad]) -> str:
     )
     return (
         f"too many records are rejected of {files}, so nothing of it is loaded; mend the export or "
-        "how sources.yml reads it, or let it pass with a higher max_rejected_share there"
+        "how sources.yml reads it (is its kind right?), or let it pass with a higher "
+        "max_rejected_share there"
     )
 
 
 def read_otherwise(source_name: str, count: int, options: Iterable[str]) -> str:
     """Return that files stand as they were read by other options, and how to read them anew."""
-    names = " and ".join(sorted(options))
+    # Another kind always has other formats and columns.
+    names = "kind" if "kind" in (found := set(options)) else " and ".join(sorted(found))
     return (
         f"{_count(count, 'file')} of {source_name} {'was' if count == 1 else 'were'} read with "
         f"other {names}; to read anew: clickstream load --again {source_name}"
@@ -337,7 +347,7 @@ def _source_row(source: SourceStatus, now: datetime) -> tuple[str, ...]:
 
 def _build_paragraph(status: Status) -> str:
     if status.warehouse is None:
-        return "last build: unknown while the warehouse cannot be read"
+        return "last build: unknown while it is busy" if status.holder else "last build: none yet"
     build = status.warehouse.build
     if build is None:
         return "last build: none; run: clickstream build"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import dagster as dg
 from pydantic import Field
 
-from orchestration import operations, progress
+from orchestration import operations, progress, reporting
 from orchestration.settings import Settings
 from orchestration.sources import RawTable, Source
 from orchestration.status import Rejections, SourceStatus, read_history
@@ -84,6 +84,8 @@ def _raw_asset(settings: Settings, source: Source, table: RawTable) -> dg.Assets
                 f"{len(done.summary.read_otherwise)} files were read by other options than "
                 "today's; to read them anew, launch this asset with the config `again: true`"
             )
+        if done.unfilled:
+            context.log.warning(reporting.unfilled(done.unfilled))
         return dg.MaterializeResult(
             metadata=_metadata(done, so_far, rejections), check_results=_checks(done)
         )

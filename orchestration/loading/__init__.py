@@ -2,7 +2,7 @@
 
 from orchestration.loading.ledger import files_read_otherwise
 from orchestration.loading.load import FileOutcome, LoadSummary, Progress, load_source
-from orchestration.loading.raw_tables import create_raw_tables
+from orchestration.loading.raw_tables import create_raw_tables, unfilled_mappings
 from orchestration.loading.reasons import REFUSAL_REASONS, REJECTION_REASONS
 from orchestration.loading.replay import FileReplay, replay_source
 from orchestration.loading.warehouse import LoadingStopped, open_warehouse
@@ -20,4 +20,5 @@ __all__ = [
     "load_source",
     "open_warehouse",
     "replay_source",
+    "unfilled_mappings",
 ]

@@ -184,3 +184,25 @@ def _register(
         [[source.name for source in sources]],
     )
     connection.execute("drop table before")
+
+
+def unfilled_mappings(
+    connection: duckdb.DuckDBPyConnection, source: Source, raw_table: RawTable
+) -> dict[str, str]:
+    """Return the mapped columns that no loaded record fills: most likely a field is misspelt."""
+    mapped = {
+        column: origin for column, origin in source.mapping.items() if not origin.startswith("=")
+    }
+    if not mapped:
+        return {}
+    counts = connection.execute(
+        f"select count(*), {', '.join(f'count({identifier(column)})' for column in mapped)} "
+        f"from raw.{identifier(raw_table.name)} where _source_name = $1",
+        [source.name],
+    ).fetchone()
+    records, *filled = counts or (0,)
+    return {
+        column: origin
+        for (column, origin), count in zip(mapped.items(), filled, strict=bool(records))
+        if records and not count
+    }

@@ -133,6 +133,8 @@ def _moment(told: Any) -> datetime:
 def _unreachable(url: str, error: Exception) -> StoreUnreachable:
     if isinstance(error, ImportError):
         advice = "install this project with its extra for the store: s3, gcs or azure"
+    elif isinstance(error, ValueError) and "Protocol not known" in str(error):
+        advice = "check `path` in sources.yml: s3://, gs:// and abfs:// are known"
     elif isinstance(error, FileNotFoundError):
         advice = "check `path` in sources.yml, and the endpoint in the environment"
     elif isinstance(error, PermissionError) or "redential" in f"{type(error).__name__}{error}":

@@ -57,6 +57,24 @@ def test_load_says_what_each_source_gave(invoke, tmp_path):
     assert "shop                 nothing new (" in again.output
 
 
+def test_load_names_mapped_fields_that_no_record_has(invoke, tmp_path):
+    mapped = "mapping: {event_name: =click, event_id: id, occurred_at: tiem}, path"
+    (tmp_path / "sources.yml").write_text(NO_SOURCES.replace("path", mapped))
+    (tmp_path / "exports" / "a.jsonl").write_text('{"id": 1, "time": 2}\n{"time": 3}\n')
+    result = invoke("load")
+    assert result.exit_code == 0, result.output
+    assert "is it spelt right in sources.yml? occurred_at: tiem\n" in result.output
+    (tmp_path / "exports" / "b.jsonl").write_text('{"id": 2, "tiem": 2}\n')
+    assert "spelt" not in invoke("load").output
+
+
+def test_another_kind_is_named_without_the_formats_and_columns_it_has(invoke, tmp_path):
+    (tmp_path / "exports" / "a.jsonl").write_text('{"event_id": 1}\n')
+    invoke("load")
+    (tmp_path / "sources.yml").write_text(NO_SOURCES.replace("generic", "mixpanel"))
+    assert "1 file of shop was read with other kind;" in invoke("load").output
+
+
 def test_load_says_that_a_folder_is_empty(invoke):
     assert "shop                 no file found under exports" in invoke("load").output
 
