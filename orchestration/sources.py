@@ -10,6 +10,9 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
 
+# In C where PyYAML was built with it: reading all twins takes 0.1 s then, not a second.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 READERS = ("json", "csv", "parquet", "avro", "lines", "w3c")
 
 _NESTED_TYPES = ("varchar", "json")
@@ -571,7 +574,7 @@ _CHECKS: Mapping[str, tuple[Any, str]] = {
 
 def _read_yaml(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
     except OSError as error:
         raise SourcesError(f"{path}: cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
