@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from orchestration.sources import Column, RawTable
-from tests.unit.test_loading import TYPED, Shop
+from tests.unit.test_loading import MAPPED, TYPED, Shop
 
 DEEP = replace(
     TYPED,
@@ -150,3 +150,58 @@ def test_text_with_a_fraction_is_no_integer_in_tables_either(
     here.load()
     assert here.rows("id, n", order="id") == [("2", 2), ("3", 3)]
     assert here.rejected() == [(1, "wrong_type")]
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('{"place": {"city": "Bonn", "city": "Rome"}}', "place.city"),
+        ('{"place": {"city": "Bonn", "ci\\u0074y": "Rome"}}', "place.city"),
+        ('{"place": {"new": 1, "new": 2}}', "place.new"),
+        ('{"params": [{}, {"key": "a", "key": "b"}]}', "params[1].key"),
+        ('{"params": [{"value": {"text": "a", "text": "b"}}]}', "params[0].value.text"),
+    ],
+)
+@pytest.mark.parametrize("neighbour", [PLAIN, {"id": "0", "n": "no number"}])
+def test_a_name_twice_in_a_declared_object_is_rejected(
+    shop: Callable[..., Shop], text: str, where: str, neighbour: dict[str, Any]
+) -> None:
+    here = shop()
+    here.put("a.jsonl", f"{json.dumps(neighbour)}\n{text}\n")
+    here.load()
+    assert here.query("select reason, detail from raw.rejected_records where row_number = 2") == [
+        ("duplicate_key", f"twice in the record: '{where}'")
+    ]
+    assert here.rows("id") in ([("0",)], [])
+
+
+def test_a_name_twice_in_what_is_kept_whole_is_no_loss(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.put("a.jsonl", '{"extra": {"x": 1, "x": 2}, "new": {"y": 1, "y": 2}}\n')
+    assert here.load().loaded == 1
+    assert here.rows("extra::varchar, _other_fields::varchar") == [
+        ('{"x":1,"x":2}', '{"new":{"y":1,"y":2}}')
+    ]
+
+
+FIRST, SECOND = '[{"n": 1}]', '[{"n": 2}]'
+
+
+@pytest.mark.parametrize(
+    ("records", "text"),
+    [
+        ("visit.hits", f'{{"visit": {{"hits": {FIRST}, "hits": {SECOND}}}}}'),
+        ("visits[].hits", f'{{"visits": [{{"hits": {FIRST}, "hits": {SECOND}}}]}}'),
+        ("visits[].hits", f'{{"visits": {{"hits": {FIRST}, "hits": {SECOND}}}}}'),
+        ("visit.page.hits", f'{{"visit": {{"page": {{"hits": {FIRST}, "hits": {SECOND}}}}}}}'),
+    ],
+)
+def test_of_two_arrays_of_records_under_one_name_none_is_lost(
+    shop: Callable[..., Shop], records: str, text: str
+) -> None:
+    here = shop(MAPPED, records=records, mapping={"id": "n"})
+    good = text.replace(f', "hits": {SECOND}', "")
+    here.put("a.jsonl", f"{text}\n{good}\n")
+    here.load()
+    assert here.rejected() == [(1, "duplicate_key")]
+    assert here.rows("_row_number, id") == [(2, "1")]

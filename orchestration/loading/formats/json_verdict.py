@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -51,8 +52,10 @@ def verdict_on(
         return None if is_valid else _NOT_VALID
     if not isinstance(record, _Members):
         return "not_an_object", f"expected an object, found {text[:80]!r}"
-    names = [name for name, _ in record]
-    repeated = sorted({name for name in names if names.count(name) > 1}) if names else []
+    repeated = _repeated(record)
+    for name, value in record:
+        if name in types:
+            repeated += _repeated_within(value, types[name], name)
     if repeated:
         return "duplicate_key", f"twice in the record: {', '.join(map(repr, repeated[:10]))}"
     mismatch = _container_mismatch(record, types)
@@ -127,6 +130,26 @@ def _breaks_off(text: str, error: json.JSONDecodeError) -> bool:
         or not rest
         or any(word.startswith(rest) for word in ("true", "false", "null", "-"))
     )
+
+
+def _repeated(members: _Members) -> list[str]:
+    counts = Counter(name for name, _ in members)
+    return sorted(name for name, count in counts.items() if count > 1)
+
+
+def _repeated_within(value: Any, data_type: Any, at: str) -> list[str]:
+    """Return the names that stand twice in an object of which a struct would keep one value."""
+    found: list[str] = []
+    if data_type.id == "struct" and isinstance(value, _Members):
+        fields = dict(data_type.children)
+        found += [f"{at}.{name}" for name in _repeated(value)]
+        for name, child in value:
+            if name in fields:
+                found += _repeated_within(child, fields[name], f"{at}.{name}")
+    elif data_type.id == "list" and isinstance(value, list) and not isinstance(value, _Members):
+        for number, child in enumerate(value):
+            found += _repeated_within(child, data_type.children[0][1], f"{at}[{number}]")
+    return found
 
 
 def _container_mismatch(record: _Members, types: Mapping[str, Any]) -> str | None:

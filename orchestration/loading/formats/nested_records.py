@@ -42,7 +42,7 @@ class Exploder:
         """Return the records of the next work file.
 
         An object where an array is expected is one record; a line, or an object inside it, where
-        neither stands, or an empty array, is one rejected record.
+        neither stands, or an empty array, or a name twice, is one rejected record.
         """
         connection.execute(
             f"""
@@ -113,6 +113,7 @@ class Exploder:
                 select
                     row_number() over (order by row_number) as row_number,
                     line_number, record, record is not null as is_record,
+                    false as has_repeated_name,
                     row_number as line_row_number
                 from lines
             )
@@ -136,16 +137,26 @@ class Exploder:
         used = json.dumps(dict.fromkeys(sorted(used_keys(own, level))))
         rest = f"json_merge_patch(enclosing, {literal(used)})::varchar"
         return f""",
+            checked{number} as (
+                select * replace (
+                    is_record and not is_repeated as is_record,
+                    has_repeated_name or is_repeated as has_repeated_name
+                )
+                from (
+                    select *, is_record and ({_has_repeated_name(path)}) as is_repeated
+                    from step{number - 1}
+                )
+            ),
             taken{number} as (
                 select
                     *,
                     case when is_record then json_extract(record, {each}) end as elements,
                     case when is_record then {_without(path)} end as enclosing
-                from step{number - 1}
+                from checked{number}
             ),
             found{number} as (
                 select
-                    row_number, line_number, line_row_number, {outer}
+                    row_number, line_number, line_row_number, has_repeated_name, {outer}
                     case
                         when len(elements) > 0 then elements::varchar[]
                         when is_record and json_type(record, {one}) = 'OBJECT'
@@ -170,6 +181,7 @@ class Exploder:
                     line_number,
                     unnest(coalesce(found, [record])) as record,
                     found is not null as is_record,
+                    has_repeated_name,
                     line_row_number,
                     {outer}values{level}, rest{level}
                 from numbered{number}
@@ -239,22 +251,31 @@ def _renumbered(
 def _without_records(connection: duckdb.DuckDBPyConnection, nesting: Nesting) -> list[Rejection]:
     path = "[].".join(".".join(step) for step in nesting.steps)
     rows = connection.execute(
-        f"select row_number, line_number, left(record, {KEPT_BYTES}) from exploded "
-        "where not is_record and record is not null"
+        f"select row_number, line_number, left(record, {KEPT_BYTES}), has_repeated_name "
+        "from exploded where not is_record and record is not null"
     ).fetchall()
+    repeated = "duplicate_key", f"a name stands twice on the way to {path}"
+    missing = "missing_records", f"{path} is not there, or is empty"
     return [
-        Rejection(
-            row,
-            "missing_records",
-            f"{path} is not there, or is empty",
-            text=text,
-            line_number=line,
-        )
-        for row, line, text in rows
+        Rejection(row, *(repeated if is_repeated else missing), text=text, line_number=line)
+        for row, line, text, is_repeated in rows
     ]
 
 
 # ---------------------------------------------------------------- what is left over
+
+
+def _has_repeated_name(path: Sequence[str]) -> str:
+    """Return the condition, never null, that an object on the path has a name twice.
+
+    Of two arrays of records under one name only the first would be found.
+    """
+    keys = [
+        f"try(json_keys(record, {literal(pointer_of(path[:depth]))}))" for depth in range(len(path))
+    ]
+    return " or ".join(
+        f"coalesce(len(list_distinct({each})) < len({each}), false)" for each in keys
+    )
 
 
 def _without(path: Sequence[str]) -> str:
