@@ -195,14 +195,14 @@ def unfilled_mappings(
     }
     if not mapped:
         return {}
-    counts = connection.execute(
+    (counts,) = connection.execute(
         f"select count(*), {', '.join(f'count({identifier(column)})' for column in mapped)} "
         f"from raw.{identifier(raw_table.name)} where _source_name = $1",
         [source.name],
-    ).fetchone()
-    records, *filled = counts or (0,)
+    ).fetchall()
+    records, *filled = counts
     return {
         column: origin
-        for (column, origin), count in zip(mapped.items(), filled, strict=bool(records))
+        for (column, origin), count in zip(mapped.items(), filled, strict=True)
         if records and not count
     }
