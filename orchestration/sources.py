@@ -25,7 +25,12 @@ MAX_REJECTED_SHARE = 0.05
 """Of a file of which more is rejected, nothing is loaded, unless a source says otherwise."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_USER_AND_PASSWORD = re.compile(r"(?<=://)[^/]*:[^/]*(?=@)")
+# A key may have slashes in it, and a port be followed by a path with an @; signed URLs end in one.
+_SECRET = re.compile(
+    r"(?<=://)[^/@]*:(?!\d+/)[^@]*(?=@)"
+    r"|(?<=[?&])[^=&?]*(?:sig|signature|token|secret|password|key|credential)=[^&]+",
+    re.IGNORECASE,
+)
 _OPTIONS_OF_READER: Mapping[str, tuple[str, ...]] = {
     "json": ("records", "mapping", "only"),
     "csv": ("delimiter", "quote", "header"),
@@ -426,9 +431,9 @@ def _source(
         if key not in entry:
             problems.append(f"{where} has no {key!r}")
     path_given = entry.get("path")
-    if isinstance(path_given, str) and _USER_AND_PASSWORD.search(path_given):
+    if isinstance(path_given, str) and _SECRET.search(path_given):
         problems.append(
-            f"{where} has path = {_USER_AND_PASSWORD.sub('…', path_given)!r} with a password; "
+            f"{where} has path = {_SECRET.sub('…', path_given)!r} with a password; "
             "expected none: credentials come from the environment (docs/sources.md, Object stores)"
         )
     for key, (is_good, expected) in _CHECKS.items():

@@ -300,6 +300,9 @@ def test_a_missing_file_is_named(tmp_path: Path, staging: Path) -> None:
     [
         ("s3://key:secret@bucket/x", "'s3://…@bucket/x' with a password; expected none"),
         ("sftp://me:secret@host:22/x", "'sftp://…@host:22/x' with a password"),
+        ("s3://key:sec/ret@bucket/x", "'s3://…@bucket/x' with a password"),
+        ("https://host:80/x@1?sv=1&sig=a%2Fb", "'https://host:80/x@1?sv=1&…' with a password"),
+        ("https://host/x?X-Amz-Signature=ab", "'https://host/x?…' with a password"),
         ("zip://*.csv::s3://bucket/x.zip", "expected a folder, a glob, or one URL"),
     ],
 )
