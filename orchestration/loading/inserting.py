@@ -19,7 +19,7 @@ from orchestration.sources import RawTable, Source
 class Care(Enum):
     """How much a reader may take for granted; what fails one way is read the next."""
 
-    FAST = "nothing is nested that the twin does not declare, and every value fits"
+    FAST = "nothing is nested that the twin does not declare, every value fits, memory suffices"
     SURVEYED = "every value fits"
     EACH_RECORD = "nothing"
 

@@ -46,7 +46,7 @@ def write_json_lines(path: Path) -> int:
     return len(lines) * (FILE // len(block) + 1)
 
 
-def write_parquet(path: Path) -> int:
+def write_parquet(path: Path, row_group_size: int = 10_000) -> int:
     rows = FILE // 900
     with duckdb.connect(config={"memory_limit": "500MB"}) as connection:
         connection.execute(
@@ -54,9 +54,14 @@ def write_parquet(path: Path) -> int:
             "repeat(md5(n::varchar), 28) as text "
             f"from range({rows}) as numbers (n)) to '{path}' "
             "(format parquet, compression uncompressed, dictionary_size_limit 1, "
-            "row_group_size 10000)"
+            f"row_group_size {row_group_size})"
         )
     return rows
+
+
+def write_parquet_for_one_thread(path: Path) -> int:
+    """Write row groups of which the limit has room for one, not for two."""
+    return write_parquet(path, row_group_size=61_440)
 
 
 def load_and_tell(folder: Path, told: Connection) -> None:
@@ -76,7 +81,12 @@ def load_and_tell(folder: Path, told: Connection) -> None:
 
 @pytest.mark.skipif(not STATUS.exists(), reason="/proc tells how much memory a process held")
 @pytest.mark.parametrize(
-    ("name", "write"), [("big.jsonl", write_json_lines), ("big.parquet", write_parquet)]
+    ("name", "write"),
+    [
+        ("big.jsonl", write_json_lines),
+        ("big.parquet", write_parquet),
+        ("big.parquet", write_parquet_for_one_thread),
+    ],
 )
 def test_memory_is_bounded_whatever_the_size_of_a_file(
     tmp_path: Path, name: str, write: Callable[[Path], int]

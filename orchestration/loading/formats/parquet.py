@@ -6,13 +6,24 @@ from typing import Any
 
 import duckdb
 
-from orchestration.loading.formats.common import INTEGERS, PartOutcome, is_whole_number
+from orchestration.loading.formats.common import (
+    INTEGERS,
+    NeedsCare,
+    PartOutcome,
+    is_whole_number,
+)
 from orchestration.loading.formats.left_over import left_over, member, object_of
-from orchestration.loading.inserting import Delivery, insert_rows
+from orchestration.loading.inserting import Care, Delivery, insert_rows
 from orchestration.loading.mapping import Origin, origins_of
 from orchestration.loading.reasons import FileRefused
 from orchestration.loading.text import Rejection
-from orchestration.loading.warehouse import file_literal, identifier, is_full_disk, literal
+from orchestration.loading.warehouse import (
+    file_literal,
+    identifier,
+    is_full_disk,
+    literal,
+    one_thread,
+)
 
 _NESTED = ("struct", "list", "map", "array", "union")
 _FLOATS = ("float", "double")
@@ -39,7 +50,15 @@ def insert(
 ) -> PartOutcome:
     """Insert every row of the file whose values fit the types of the raw table."""
     try:
-        return _insert(delivery, path, connection, rows_before)
+        if delivery.care is Care.FAST:
+            return _insert(delivery, path, connection, rows_before)
+        with one_thread(connection):
+            return _insert(delivery, path, connection, rows_before)
+    except duckdb.OutOfMemoryException as error:
+        # Each thread holds a row group.
+        if delivery.care is Care.FAST and not is_full_disk(error):
+            raise NeedsCare(str(error)) from error
+        raise
     except _NOT_THE_FILES_FAULT:
         raise
     except duckdb.Error as error:
