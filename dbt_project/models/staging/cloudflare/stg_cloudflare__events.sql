@@ -51,6 +51,7 @@ requests as (
 
 ),
 
+-- of countries, XX is an unknown one and T1 the Tor network
 renamed as (
 
     {{ request_events(
@@ -59,7 +60,8 @@ renamed as (
         event_id='request_id',
         known={
             'device_category': "nullif(" ~ not_blank('"ClientDeviceType"') ~ ", 'unknown')",
-            'country': 'upper(' ~ not_blank('"ClientCountry"') ~ ')',
+            'country': "case when upper(\"ClientCountry\") not in ('XX', 'T1') then upper("
+            ~ not_blank('"ClientCountry"') ~ ") end",
             'region': not_blank('"ClientRegionCode"'),
             'city': not_blank('"ClientCity"'),
         },

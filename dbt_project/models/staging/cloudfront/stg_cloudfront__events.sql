@@ -34,7 +34,7 @@ requests as (
         || coalesce('?' || {{ percent_decoded('"cs-uri-query"') }}, '') as target,
         -- the host that was asked for; the distribution's own name where the client named none
         {{ request_url(
-            '"cs-protocol"', 'coalesce("x-host-header", "cs(Host)")', 'target'
+            "coalesce(\"cs-protocol\", 'https')", 'coalesce("x-host-header", "cs(Host)")', 'target'
         ) }} as page_url,
         try_cast("sc-status" as integer) as status,
         {{ not_blank(percent_decoded('"cs(Referer)"')) }} as referrer,
