@@ -27,8 +27,8 @@ MAX_REJECTED_SHARE = 0.05
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # A key may have slashes in it, and a port be followed by a path with an @; signed URLs end in one.
 _SECRET = re.compile(
-    r"(?<=://)[^/@]*:(?!\d+/)[^@]*(?=@)"
-    r"|(?<=[?&])[^=&?]*(?:sig|signature|token|secret|password|key|credential)=[^&]+",
+    r"(?<=://)[^/@]*:(?!\d+/).*(?=@)"
+    r"|(?<=[?&])[^=&?/]*(?:sig|signature|token|secret|password|key|credential)=[^&]+",
     re.IGNORECASE,
 )
 _OPTIONS_OF_READER: Mapping[str, tuple[str, ...]] = {

@@ -301,6 +301,7 @@ def test_a_missing_file_is_named(tmp_path: Path, staging: Path) -> None:
         ("s3://key:secret@bucket/x", "'s3://…@bucket/x' with a password; expected none"),
         ("sftp://me:secret@host:22/x", "'sftp://…@host:22/x' with a password"),
         ("s3://key:sec/ret@bucket/x", "'s3://…@bucket/x' with a password"),
+        ("sftp://me:a@secret@host/x", "'sftp://…@host/x' with a password"),
         ("https://host:80/x@1?sv=1&sig=a%2Fb", "'https://host:80/x@1?sv=1&…' with a password"),
         ("https://host/x?X-Amz-Signature=ab", "'https://host/x?…' with a password"),
         ("zip://*.csv::s3://bucket/x.zip", "expected a folder, a glob, or one URL"),
@@ -322,6 +323,7 @@ def test_a_url_brings_no_credentials_and_no_chain(
         "gs://bucket",
         "abfs://container@account.dfs.core.windows.net/x",
         "hdfs://host:8020/x",
+        "s3://bucket/year=202?/tenant_key=5/",
     ],
 )
 def test_a_url_is_taken_as_it_is(tmp_path: Path, staging: Path, path: str) -> None:
