@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from orchestration.loading import fields
+from orchestration.loading.formats import parquet_fields
 from orchestration.sources import Column, Format, RawTable
 from tests.unit.test_loading import MAPPED, TYPED, Shop
 
@@ -227,15 +228,14 @@ def test_of_long_text_every_32nd_record_stands_for_the_others(shop: Callable[...
 
 
 def test_of_a_long_parquet_file_some_blocks_stand_for_the_others(
-    shop: Callable[..., Shop],
+    shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = shop()
-    # Every fourth block of 2,048 rows is looked at, and the lists stand in no other.
-    listed = "case when range // 2048 % 4 = 0 then [1] end"
-    select = f"select range::varchar as id, {listed} as list from range(16384)"
+    monkeypatch.setattr(parquet_fields, "_WHOLE_ROWS", 1000)
+    select = "select range::varchar as id, [1] as list from range(131072)"
     here.put("a.parquet", parquet(here.folder, select))
     here.load()
-    assert found(here) == {"id": {"string": 16_384}, "list": {"integer[]": 16_384}}
+    assert found(here) == {"id": {"string": 131_072}, "list": {"integer[]": 131_072}}
 
 
 def test_the_members_of_a_zip_are_counted_together(shop: Callable[..., Shop]) -> None:
