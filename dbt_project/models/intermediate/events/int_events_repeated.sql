@@ -1,10 +1,4 @@
 -- a record that came again: the same content is a duplicate, other content under one id a conflict
-{%- set content = [
-    'source_event_name', 'occurred_at', 'device_id', 'user_id', 'page_url', 'page_title',
-    'referrer_url', 'utm_source', 'utm_medium', 'utm_campaign', 'user_agent', 'order_id',
-    'revenue', 'currency', 'item_id', 'engaged_seconds', 'scroll_percent', 'properties',
-] %}
-
 with
 
 repeats as (
@@ -32,7 +26,7 @@ select
     (repeats.is_partial and not accepted_events.is_partial)
     -- … and an earlier telling is superseded by the later
     or coalesce(repeats.revised_at < accepted_events.revised_at, false)
-    or {{ stable_id(prefixed('repeats', content)) }}
-    = {{ stable_id(prefixed('accepted_events', content)) }} as is_same_content
+    or {{ stable_id(prefixed('repeats', event_content())) }}
+    = {{ stable_id(prefixed('accepted_events', event_content())) }} as is_same_content
 from repeats
 inner join accepted_events on repeats.event_id = accepted_events.event_id
