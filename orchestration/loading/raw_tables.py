@@ -195,14 +195,15 @@ def unfilled_mappings(
     }
     if not mapped:
         return {}
-    (counts,) = connection.execute(
-        f"select count(*), {', '.join(f'count({identifier(column)})' for column in mapped)} "
-        f"from raw.{identifier(raw_table.name)} where _source_name = $1",
-        [source.name],
+    # `exists` stops at the first record; to count them would read all that was ever loaded.
+    records = f"select 1 from raw.{identifier(raw_table.name)} where _source_name = $1"
+    questions = [f"exists ({records} and {identifier(column)} is not null)" for column in mapped]
+    (answers,) = connection.execute(
+        f"select exists ({records}), {', '.join(questions)}", [source.name]
     ).fetchall()
-    records, *filled = counts
+    has_records, *is_filled = answers
     return {
         column: origin
-        for (column, origin), count in zip(mapped.items(), filled, strict=True)
-        if records and not count
+        for (column, origin), filled in zip(mapped.items(), is_filled, strict=True)
+        if has_records and not filled
     }
