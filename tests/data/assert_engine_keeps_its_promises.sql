@@ -16,11 +16,13 @@
     '{"key":"a","value":{"arrayValue":{"values":[{"stringValue":"x"},{"intValue":"1"}]}}}',
     '{"key":"e","value":{"arrayValue":{}}}',
     '{"key":"m","value":{"kvlistValue":{"values":[{"key":"k","value":{"boolValue":true}}]}}}',
+    '{"key":"o","value":{"kvlistValue":{}}}',
+    '{"key":"v","value":{"arrayValue":{"values":[{"kvlistValue":{"values":[{"key":"k","value":{"intValue":1}}]}},{},null]}}}',
     '{"key":"z","value":{}}',
 ] -%}
 {%- set plain_pairs = [
     '"s":"x"', '"i":9007199254740993', '"n":5', '"d":1.5', '"nan":"NaN"', '"b":false', '"y":"AQI="',
-    '"a":["x",1]', '"e":[]', '"m":{"k":true}', '"z":null',
+    '"a":["x",1]', '"e":[]', '"m":{"k":true}', '"o":{}', '"v":[{"k":1},null,null]', '"z":null',
 ] -%}
 {%- set cases = [
     (at_time_zone("timestamp '2026-07-01 12:00:00'", "'Europe/Berlin'"), '2026-07-01 10:00:00'),

@@ -245,63 +245,68 @@
     cast(sum({{ value }}) over (rows between unbounded preceding and current row) as bigint)
 {%- endmacro %}
 
+{#- A level of arrays and maps is parsed when it is reached, and by as few lambdas inside each other as
+    can be: binding doubles with each, and every model that reads the events binds them anew. -#}
 {% macro duckdb__json_of_tagged_pairs(json) -%}
-    {#- one parse for all; the list of one keeps the parsed value from being written out anew -#}
-    {%- set structure = {'pairs': [{'key': 'VARCHAR', 'value': _tagged_structure(2)}]} -%}
-    list_transform(
-        [from_json('{"pairs":' || {{ json }} || '}', '{{ tojson(structure) }}')."pairs"],
-        lambda pairs: cast({{ _json_of_pairs('pairs', 2) }} as json)
-    )[1]
+    cast('{' || array_to_string(list_transform(
+        from_json({{ json }}, '{{ tojson([{'key': 'VARCHAR', 'value': _tagged_structure(2)}]) }}'),
+        lambda pair: cast(to_json(pair."key") as varchar) || ':' || {{ _text_of_tagged('pair."value"', 2) }}
+    ), ',') || '}' as json)
 {%- endmacro %}
 
 {% macro duckdb__json_of_tagged_value(json) -%}
     list_transform(
         [from_json({{ json }}, '{{ tojson(_tagged_structure(2)) }}')],
-        lambda tagged: cast(nullif({{ _json_of_tagged('tagged', 2) }}, 'null') as json)
+        lambda tagged: cast(nullif({{ _text_of_tagged('tagged', 2) }}, 'null') as json)
     )[1]
 {%- endmacro %}
 
 {% macro _tagged_structure(depth) -%}
-    {%- set values = _tagged_structure(depth - 1) if depth else 'JSON' -%}
     {{ return({
-        'stringValue': 'VARCHAR', 'intValue': 'VARCHAR', 'doubleValue': 'VARCHAR',
-        'boolValue': 'VARCHAR', 'bytesValue': 'VARCHAR',
-        'arrayValue': {'values': [values]} if depth else 'JSON',
-        'kvlistValue': {'values': [{'key': 'VARCHAR', 'value': values}]} if depth else 'JSON',
+        'stringValue': 'VARCHAR', 'bytesValue': 'VARCHAR',
+        'intValue': 'VARCHAR', 'doubleValue': 'VARCHAR', 'boolValue': 'VARCHAR',
+        'arrayValue': {'values': ['JSON']} if depth else 'JSON',
+        'kvlistValue': {'values': 'JSON'} if depth else 'JSON',
     }) }}
 {%- endmacro %}
 
-{% macro _json_of_tagged(tagged, depth) -%}
+{% macro _text_of_tagged(tagged, depth) -%}
+    {%- set text = 'coalesce(' ~ tagged ~ '."stringValue", ' ~ tagged ~ '."bytesValue")' -%}
+    {%- set word = 'coalesce(' ~ tagged ~ '."intValue", ' ~ tagged ~ '."doubleValue", '
+        ~ tagged ~ '."boolValue")' -%}
     case
-        {%- for name in ['stringValue', 'bytesValue'] %}
-        when {{ tagged }}."{{ name }}" is not null then cast(to_json({{ tagged }}."{{ name }}") as varchar)
-        {%- endfor %}
-        {%- for name in ['intValue', 'doubleValue', 'boolValue'] %}
+        when {{ text }} is not null then cast(to_json({{ text }}) as varchar)
         {#- a number may come as text, and so may NaN, which JSON knows no number for #}
-        when regexp_full_match({{ tagged }}."{{ name }}", 'true|false|-?\d+(\.\d+)?([eE][+-]?\d+)?')
-            then {{ tagged }}."{{ name }}"
-        when {{ tagged }}."{{ name }}" is not null then cast(to_json({{ tagged }}."{{ name }}") as varchar)
-        {%- endfor %}
+        when regexp_full_match({{ word }}, 'true|false|-?\d+(\.\d+)?([eE][+-]?\d+)?') then {{ word }}
+        when {{ word }} is not null then cast(to_json({{ word }}) as varchar)
         {%- if depth %}
-        when {{ tagged }}."arrayValue" is not null
-            then '[' || coalesce(array_to_string(list_transform(
-                {{ tagged }}."arrayValue"."values",
-                lambda element{{ depth }}: {{ _json_of_tagged('element' ~ depth, depth - 1) }}
-            ), ','), '') || ']'
-        when {{ tagged }}."kvlistValue" is not null
-            then {{ _json_of_pairs(tagged ~ '."kvlistValue"."values"', depth - 1) }}
+        {%- set is_list = tagged ~ '."arrayValue" is not null' %}
+        {%- set member = 'member' ~ depth %}
+        when {{ is_list }} or {{ tagged }}."kvlistValue" is not null
+            then case when {{ is_list }} then '[' else '{' end
+                || coalesce(array_to_string(list_transform(
+                    from_json(
+                        case
+                            when {{ is_list }}
+                                then '[' || array_to_string(list_transform(
+                                    {{ tagged }}."arrayValue"."values",
+                                    lambda element: '{"value":' || coalesce(element, 'null') || '}'
+                                ), ',') || ']'
+                            else {{ tagged }}."kvlistValue"."values"
+                        end,
+                        '{{ tojson([{'key': 'VARCHAR', 'value': _tagged_structure(depth - 1)}]) }}'
+                    ),
+                    lambda {{ member }}:
+                        case
+                            when {{ is_list }} then ''
+                            else cast(to_json({{ member }}."key") as varchar) || ':'
+                        end || {{ _text_of_tagged(member ~ '."value"', depth - 1) }}
+                ), ','), '')
+                || case when {{ is_list }} then ']' else '}' end
         {%- else %}
         when {{ tagged }}."arrayValue" is not null then cast({{ tagged }}."arrayValue" as varchar)
         when {{ tagged }}."kvlistValue" is not null then cast({{ tagged }}."kvlistValue" as varchar)
         {%- endif %}
         else 'null'
     end
-{%- endmacro %}
-
-{% macro _json_of_pairs(pairs, depth) -%}
-    '{' || array_to_string(list_transform(
-        {{ pairs }},
-        lambda pair{{ depth }}: cast(to_json(pair{{ depth }}."key") as varchar) || ':'
-            || {{ _json_of_tagged('pair' ~ depth ~ '."value"', depth) }}
-    ), ',') || '}'
 {%- endmacro %}
