@@ -6,7 +6,7 @@ Of text, the first 1,024 records are looked at, and every 32nd after them, which
 
 import json
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,8 @@ _JSON_TYPES = {
 
 FieldPath = tuple[str, ...]
 FieldCounts = Counter[tuple[FieldPath, str]]
-Sample = list[bytes] | list[list[str]]
+Samples = Mapping[int, Sequence[Any]]
+"""Some records, each as bytes or as a list of texts, by the number of what they are a sample of."""
 
 
 @dataclass
@@ -73,44 +74,56 @@ class Inventory:
 class Watch:
     """Keeps some of the records that pass by on their way to work files; counts their fields."""
 
-    count: Callable[[duckdb.DuckDBPyConnection, Sample], FieldCounts]
-    _inventory: Inventory = field(default_factory=Inventory)
-    _sampled: FieldCounts = field(default_factory=Counter)
-    _sampled_count: int = 0
-    _waiting: deque[tuple[bool, Sample]] = field(default_factory=deque)
+    count: Callable[[duckdb.DuckDBPyConnection, Samples], Mapping[int, FieldCounts]]
+    _files: dict[int, "_Watched"] = field(default_factory=dict)
+    _waiting: deque[tuple[int, Sequence[Any]]] = field(default_factory=deque)
 
-    def over(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """Yield the batches, and keep the records that are looked at."""
-        for batch in batches:
-            records: Sample = batch.lines or batch.fields
-            before = self._inventory.record_count
-            self._inventory.record_count += len(records)
+    def over(self, batches: Iterable[tuple[int, Batch]]) -> Iterator[Batch]:
+        """Yield the batches, which come with the number of their file; keep what is looked at."""
+        for number, batch in batches:
+            records: Sequence[Any] = batch.lines or batch.fields
+            file = self._files.setdefault(number, _Watched())
+            before = file.record_count
+            file.record_count += len(records)
             first = max(_WHOLE_RECORDS - before, 0)
             if whole := records[:first]:
-                self._waiting.append((True, whole))
+                self._waiting.append((2 * number, whole))
             start = first + -(before + first) % _SAMPLE_EVERY
             if sampled := records[start::_SAMPLE_EVERY]:
-                self._waiting.append((False, sampled))
+                self._waiting.append((2 * number + 1, sampled))
             yield batch
 
     def take(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Count the fields of the records kept since the last time."""
-        kept: dict[bool, list[Any]] = {True: [], False: []}
+        kept: dict[int, list[Any]] = {}
         while self._waiting:
-            is_whole, records = self._waiting.popleft()
-            kept[is_whole] += records
-        if kept[True]:
-            self._inventory.add(self.count(connection, kept[True]))
-        if kept[False]:
-            self._sampled.update(self.count(connection, kept[False]))
-            self._sampled_count += len(kept[False])
+            number, records = self._waiting.popleft()
+            kept.setdefault(number, []).extend(records)
+        for number, counts in self.count(connection, kept).items() if kept else ():
+            file = self._files[number // 2]
+            (file.sampled if number % 2 else file.whole).update(counts)
+        for number, records in kept.items():
+            self._files[number // 2].sampled_count += len(records) * (number % 2)
+
+    def inventories(self) -> dict[int, Inventory]:
+        """Return the fields of all records that passed by, by the number of their file."""
+        return {number: file.inventory() for number, file in self._files.items()}
+
+
+@dataclass
+class _Watched:
+    """What was counted in the first records of a file, and in a sample of the others."""
+
+    record_count: int = 0
+    whole: FieldCounts = field(default_factory=Counter)
+    sampled: FieldCounts = field(default_factory=Counter)
+    sampled_count: int = 0
 
     def inventory(self) -> Inventory:
-        """Return the fields of all records that passed by."""
-        found = Inventory(self._inventory.record_count, Counter(self._inventory.counts))
-        if self._sampled_count:
-            others = found.record_count - _WHOLE_RECORDS
-            found.add(self._sampled, others / self._sampled_count)
+        found = Inventory(self.record_count, Counter(self.whole))
+        if self.sampled_count:
+            others = self.record_count - _WHOLE_RECORDS
+            found.add(self.sampled, others / self.sampled_count)
         return found
 
 
@@ -134,19 +147,21 @@ def write_fields(
 def count_json_texts(
     work_dir: Path,
     connection: duckdb.DuckDBPyConnection,
-    texts: Sequence[bytes],
+    samples: Samples,
     *,
     above: FieldPath = (),
     beginning: bytes = b"",
-) -> FieldCounts:
-    """Return in how many of the texts, each JSON on one line, each field stands."""
+) -> dict[int, FieldCounts]:
+    """Return in how many texts of each sample, each JSON on one line, each field stands."""
     path = work_dir / "sample.work"
     with open(path, "wb") as file:
-        file.writelines(b"1\x011\x01%b%b\n" % (beginning, text) for text in texts)
-    part = Part(path, "\x01", len(texts), max(map(len, texts)))
+        for number, texts in samples.items():
+            file.writelines(b"%d\x011\x01%b%b\n" % (number, beginning, text) for text in texts)
+    longest = max((len(text) for texts in samples.values() for text in texts), default=0)
+    part = Part(path, "\x01", sum(map(len, samples.values())), longest)
     connection.execute(
         "create or replace temp table sampled_records as "
-        f"select record from {part_relation(part, ['record'])}"
+        f"select row_number as sample, record from {part_relation(part, ['record'])}"
     )
     path.unlink()
     return count_json(connection, "sampled_records", "record", above)
@@ -154,21 +169,30 @@ def count_json_texts(
 
 def count_json(
     connection: duckdb.DuckDBPyConnection, relation: str, column: str, above: FieldPath = ()
-) -> FieldCounts:
-    """Return in how many rows of the relation each field of its JSON column stands."""
-    counts: FieldCounts = Counter()
-    keyed_lists: dict[str, FieldPath] = {}
-    for text, count in connection.execute(
-        f"select try(json_structure({column})) as structure, count(*) from {relation} "
-        f"group by 1 order by 2 desc, 1 limit {MAX_KINDS}"
+) -> dict[int, FieldCounts]:
+    """Return in how many rows of each `sample` of the relation a field of its JSON stands."""
+    counts: dict[int, FieldCounts] = {}
+    keyed_lists: dict[str, dict[int, FieldPath]] = {}
+    for number, text, count in connection.execute(
+        f"select sample, try(json_structure({column})) as structure, count(*) as n from {relation} "
+        f"group by 1, 2 {most_frequent('n desc, structure')}"
     ).fetchall():
         if text is not None:
-            found = set(_fields_of(json.loads(text), above, "$", keyed_lists))
-            counts.update(dict.fromkeys(found, count))
-    for pointer, path in keyed_lists.items():
-        for key, data_type, count in _keyed_values(connection, relation, column, pointer):
-            counts[(*path, key), data_type] += count
+            lists: dict[str, FieldPath] = {}
+            found = set(_fields_of(json.loads(text), above, "$", lists))
+            counts.setdefault(number, Counter()).update(dict.fromkeys(found, count))
+            for pointer, path in lists.items():
+                keyed_lists.setdefault(pointer, {})[number] = path
+    for pointer, paths in keyed_lists.items():
+        for number, key, data_type, count in _keyed_values(connection, relation, column, pointer):
+            if number in paths:
+                counts[number][(*paths[number], key), data_type] += count
     return counts
+
+
+def most_frequent(order: str) -> str:
+    """Return the end of a query that keeps so many rows of each `sample`, the first in order."""
+    return f"qualify row_number() over (partition by sample order by {order}) <= {MAX_KINDS}"
 
 
 def _fields_of(
@@ -210,21 +234,25 @@ def _is_keyed(element: Any) -> bool:
 
 def _keyed_values(
     connection: duckdb.DuckDBPyConnection, relation: str, column: str, pointer: str
-) -> list[tuple[str, str, int]]:
+) -> list[tuple[int, str, str, int]]:
     entries = f"case when json_valid({column}) then json_extract({column}, {literal(pointer)}) end"
     rows = connection.execute(
         f"""
-        select entry ->> '$.key' as name, json_structure(entry -> '$.value') as structure, count(*)
-        from (select unnest({entries}) as entry from {relation})
+        select
+            sample, entry ->> '$.key' as name, json_structure(entry -> '$.value') as structure,
+            count(*) as n
+        from (select sample, unnest({entries}) as entry from {relation})
         where json_type(entry) = 'OBJECT'
-        group by all
+        group by 1, 2, 3
         having name is not null and structure is not null
-        order by 3 desc, 1, 2
-        limit {MAX_KINDS}
+        {most_frequent("n desc, name, structure")}
         """
     ).fetchall()
-    values = ((name, _type_of_keyed(json.loads(text)), count) for name, text, count in rows)
-    return [(name, data_type, count) for name, data_type, count in values if data_type is not None]
+    return [
+        (number, name, data_type, count)
+        for number, name, text, count in rows
+        if (data_type := _type_of_keyed(json.loads(text))) is not None
+    ]
 
 
 def _type_of_keyed(structure: Any) -> str | None:

@@ -1,7 +1,8 @@
-"""How rows, rejections and the ledger's row of one delivery reach the warehouse. Imports DuckDB."""
+"""How rows and rejections of files, one or many at once, reach the warehouse. Imports DuckDB."""
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,19 @@ from orchestration.loading.text import KEPT_BYTES, Rejection
 from orchestration.loading.warehouse import file_literal, identifier, literal
 from orchestration.sources import RawTable, Source
 
+_ROW_BITS = 40
+"""The row numbers of the files that are read at once: above them stands the number of the file."""
+
+
+def row_base(file_number: int) -> int:
+    """Return what the row numbers of that file begin after, while files are read at once."""
+    return file_number << _ROW_BITS
+
+
+def file_and_row(row_number: int) -> tuple[int, int]:
+    """Return the number of the file, and the number that the row has in it."""
+    return row_number >> _ROW_BITS, row_number & (row_base(1) - 1)
+
 
 class Care(Enum):
     """How much a reader may take for granted; what fails one way is read the next."""
@@ -26,11 +40,11 @@ class Care(Enum):
 
 @dataclass(frozen=True)
 class Delivery:
-    """A file's content on its way into a raw table."""
+    """The content of a file, or of several at once, on its way into a raw table."""
 
     source: Source
     raw_table: RawTable
-    file_id: str
+    file_ids: tuple[str, ...]
     loaded_at: datetime
     work_dir: Path
     care: Care = Care.FAST
@@ -51,8 +65,7 @@ def insert_rows(
     own = [
         literal(delivery.source.name),
         literal(delivery.source.timezone),
-        literal(delivery.file_id),
-        row_number,
+        *_file_and_row(delivery, row_number),
         f"timestamp {literal(delivery.loaded_at.isoformat(sep=' '))}",
     ]
     from_path = {
@@ -71,34 +84,58 @@ def insert_rows(
     return inserted
 
 
+def count_inserted(connection: duckdb.DuckDBPyConnection, delivery: Delivery) -> dict[str, int]:
+    """Return how many rows the raw table has of the delivery, by the id of the file."""
+    rows = connection.execute(
+        f"select _file_id, count(*) from raw.{identifier(delivery.raw_table.name)} "
+        "where _loaded_at = $1 and _file_id in (select unnest($2::varchar[])) group by 1",
+        [delivery.loaded_at, list(delivery.file_ids)],
+    ).fetchall()
+    return dict(rows)
+
+
 def insert_rejections(
     connection: duckdb.DuckDBPyConnection, delivery: Delivery, rejections: Iterable[Rejection]
-) -> int:
-    """Insert the rejected records, through a file since there may be very many."""
+) -> Counter[int]:
+    """Insert the rejected records and return how many there are by number of the file.
+
+    They go through a work file since there may be very many.
+    """
     path = delivery.work_dir / "rejections.work"
-    count = 0
+    counts: Counter[int] = Counter()
     with open(path, "w", encoding="utf-8") as file:
         for rejection in rejections:
-            file.write(json.dumps(_as_row(rejection)) + "\n")
-            count += 1
-    if count:
+            file_number, row_number = file_and_row(rejection.row_number)
+            own = {"file_id": delivery.file_ids[file_number], "row_number": row_number}
+            file.write(json.dumps(own | _as_row(rejection)) + "\n")
+            counts[file_number] += 1
+    if counts:
         connection.execute(
             f"insert into raw.rejected_records by name select "
-            f"{literal(delivery.file_id)} as file_id, "
             f"{literal(delivery.source.name)} as source_name, "
             f"timestamp {literal(delivery.loaded_at.isoformat(sep=' '))} as rejected_at, * "
             f"from read_json({file_literal(path)}, format = 'newline_delimited', columns = {{"
-            "row_number: 'bigint', line_number: 'bigint', byte_offset: 'bigint', "
-            "reason: 'varchar', detail: 'varchar', record_text: 'varchar', "
+            "file_id: 'varchar', row_number: 'bigint', line_number: 'bigint', "
+            "byte_offset: 'bigint', reason: 'varchar', detail: 'varchar', record_text: 'varchar', "
             "record_base64: 'varchar', is_whole: 'boolean'})"
         )
-    return count
+    return counts
+
+
+def _file_and_row(delivery: Delivery, row_number: str) -> tuple[str, str]:
+    """Return the SQL of the file's id and of the row's number in it."""
+    if len(delivery.file_ids) == 1:
+        return literal(delivery.file_ids[0]), row_number
+    ids = ", ".join(map(literal, delivery.file_ids))
+    return (
+        f"([{ids}])[(({row_number}) >> {_ROW_BITS}) + 1]",
+        f"({row_number}) & {row_base(1) - 1}",
+    )
 
 
 def _as_row(rejection: Rejection) -> dict[str, object]:
     raw = rejection.raw
     return {
-        "row_number": rejection.row_number,
         "line_number": rejection.line_number,
         "byte_offset": rejection.byte_offset,
         "reason": rejection.reason,

@@ -2,10 +2,12 @@
 
 import hashlib
 import time
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import accumulate, groupby
 from pathlib import Path
 
 import duckdb
@@ -17,7 +19,7 @@ from orchestration.loading.inserting import Care, Delivery
 from orchestration.loading.landing import LandedFile, StillChanging, land, sweep
 from orchestration.loading.ledger import now
 from orchestration.loading.options import options_of
-from orchestration.loading.reading import Reading, read_file
+from orchestration.loading.reading import Reading, read_files
 from orchestration.loading.reasons import FileRefused
 from orchestration.loading.recognising import table_of
 from orchestration.loading.stores import StoreUnreachable
@@ -26,6 +28,9 @@ from orchestration.sources import RawTable, Source
 
 TOGETHER_BYTES = 64 << 20
 """Files share a transaction up to this size: the warehouse stores few large writes far faster."""
+
+TOGETHER_FILES = 1000
+"""So many files at most; each has a part in the statements that they share."""
 
 MIN_REJECTED = 20
 """So many records of a file may always be rejected, whatever share of it they are."""
@@ -176,25 +181,27 @@ class _Teller:
     bytes_in_all: int
     on_progress: Callable[[Progress], None] | None
     began: float = field(default_factory=time.monotonic)
-    file_number: int = 0
+    files_before: int = 0
     records_before: int = 0
     bytes_before: int = 0
-    found: FoundFile | None = None
+    files: Sequence[FoundFile] = ()
+    """Those that are being read, one or several at once."""
 
-    def begin(self, found: FoundFile) -> None:
-        self.found = found
-        self.file_number += 1
+    def begin(self, *files: FoundFile) -> None:
+        self.files = files
         self.tell(0, 0)
 
     def tell(self, records: int, size: int) -> None:
-        """Tell of so many records and bytes of the present file."""
-        if self.on_progress is None or self.found is None:
+        """Tell of so many records and bytes of the present files."""
+        if self.on_progress is None:
             return
+        ends = list(accumulate(file.size_bytes for file in self.files))
+        place = min(bisect_right(ends, size), len(ends) - 1)
         self.on_progress(
             Progress(
                 self.source_name,
-                self.found.shown_path,
-                self.file_number,
+                self.files[place].shown_path,
+                self.files_before + place + 1,
                 self.file_count,
                 self.records_before + records,
                 self.bytes_before + size,
@@ -206,17 +213,18 @@ class _Teller:
     @property
     def position(self) -> tuple[int, int, int]:
         """Return how far it is, for `go_back`."""
-        return self.file_number, self.records_before, self.bytes_before
+        return self.files_before, self.records_before, self.bytes_before
 
     def go_back(self, position: tuple[int, int, int]) -> None:
         """Begin anew from there: what came since is undone."""
-        self.file_number, self.records_before, self.bytes_before = position
+        self.files_before, self.records_before, self.bytes_before = position
 
     def end(self, records: int) -> None:
-        assert self.found is not None
+        size = sum(file.size_bytes for file in self.files)
+        self.tell(records, size)
+        self.files_before += len(self.files)
         self.records_before += records
-        self.bytes_before += self.found.size_bytes
-        self.tell(0, 0)
+        self.bytes_before += size
 
 
 @dataclass(frozen=True)
@@ -246,7 +254,7 @@ class _File:
         """Return what the earlier load made of it."""
         assert self.known is not None
         return replace(
-            self._outcome("unchanged"),
+            self.outcome("unchanged"),
             reason=self.known.reason,
             detail=self.known.detail,
             changed_options=changed_options,
@@ -263,25 +271,51 @@ class _File:
         return outcome
 
     def _load(self, tell: Callable[[int, int], None], is_alone: bool) -> FileOutcome:
-        if self.source.settle_seconds and not self.found.is_older_than(self.source.settle_seconds):
-            return self._outcome("not_ready")
         began = time.monotonic()
+
+        def seconds() -> float:
+            return time.monotonic() - began
+
         landed = None
         try:
-            landed = land(self.found, self.landing_dir)
-            row = self._load_landed(landed, began, tell, is_alone)
-        except StillChanging:
-            return self._outcome("not_ready")
+            landed = self.land()
+            if landed is None:
+                return self.outcome("not_ready")
+            content = self.known_as(landed)
+
+            def deliver(care: Care) -> ledger.LedgerRow:
+                return self.deliver(content, lambda: _read([content], care, tell)[0], seconds)
+
+            row = self._with_care(deliver) if is_alone else deliver(Care.FAST)
+            if self.read_again is not None:
+                self.read_again.add(content.file_id)
         except FileRefused as refusal:
             if not is_alone:
                 raise
-            row = self._refused(landed, refusal, began)
+            row = self._refused(landed, refusal, seconds())
             if not self._stands(landed) and not self._is_told(row):
                 in_transaction(self.connection, lambda: self._write(self.raw_table, row))
         finally:
             if landed is not None:
                 landed.path.unlink(missing_ok=True)
-        return self._outcome(row.status, row)
+        return self.outcome(row.status, row)
+
+    def _with_care(self, deliver: Callable[[Care], ledger.LedgerRow]) -> ledger.LedgerRow:
+        for care in (Care.FAST, Care.SURVEYED):
+            try:
+                return in_transaction(self.connection, partial(deliver, care))
+            except NeedsCare:
+                continue
+        return in_transaction(self.connection, partial(deliver, Care.EACH_RECORD))
+
+    def land(self) -> LandedFile | None:
+        """Return the private copy of the file, None where it is not ready to be read."""
+        if self.source.settle_seconds and not self.found.is_older_than(self.source.settle_seconds):
+            return None
+        try:
+            return land(self.found, self.landing_dir)
+        except StillChanging:
+            return None
 
     def _stands(self, landed: LandedFile | None) -> bool:
         """Tell whether the raw table holds this content, as an earlier load read it."""
@@ -299,11 +333,9 @@ class _File:
             and (known.status, known.reason, known.options) == (row.status, row.reason, row.options)
         )
 
-    def _load_landed(
-        self, landed: LandedFile, began: float, tell: Callable[[int, int], None], is_alone: bool
-    ) -> ledger.LedgerRow:
-        name = self.found.name
-        raw_table = table_of(self.connection, landed.path, name, self.raw_table)
+    def known_as(self, landed: LandedFile) -> "_Content":
+        """Return what the content of the file is known as in the warehouse."""
+        raw_table = table_of(self.connection, landed.path, self.found.name, self.raw_table)
         path_values = raw_table.values_in(self.found.shown_path)
         # Equal contents are one file, unless their paths say different things of them.
         identity = [
@@ -312,59 +344,39 @@ class _File:
             *(value or "" for value in path_values.values()),
         ]
         file_id = hashlib.md5("\x1f".join(identity).encode(), usedforsecurity=False).hexdigest()
+        return _Content(self, landed, raw_table, path_values, file_id)
 
-        def deliver(care: Care) -> ledger.LedgerRow:
-            is_loaded = ledger.is_loaded(self.connection, file_id)
-            is_again = self.read_again is not None and file_id not in self.read_again
-            repeated = ledger.LedgerRow(file_id, landed.sha256, "repeated")
-            if is_loaded and not is_again:
-                row = repeated
-            else:
-                if is_loaded:
-                    ledger.take_out(self.connection, file_id)
-                delivery = Delivery(
-                    self.source,
-                    raw_table,
-                    file_id,
-                    now(),
-                    self.landing_dir,
-                    care,
-                    path_values,
-                )
-                row = self._insert(landed, delivery, tell)
-            row = replace(row, load_seconds=time.monotonic() - began)
-            if self.source.on_redelivery == "replace":
-                ledger.supersede_older_delivery(
-                    self.connection, self.source, self.found.shown_path, file_id
-                )
-            is_rewritten = is_loaded and is_again and self._rewrite(raw_table, row)
-            entry = replace(repeated, load_seconds=row.load_seconds) if is_loaded else row
-            if not is_rewritten and not self._is_told(entry):
-                self._write(raw_table, entry)
-            return row
-
-        if not is_alone:
-            return deliver(Care.FAST)
-        for care in Care:
-            try:
-                row = in_transaction(self.connection, partial(deliver, care))
-                break
-            except NeedsCare:
-                if care is Care.EACH_RECORD:
-                    raise
-        if self.read_again is not None:
-            self.read_again.add(file_id)
+    def deliver(
+        self, content: "_Content", read: Callable[[], Reading], seconds: Callable[[], float]
+    ) -> ledger.LedgerRow:
+        """Insert what is read, unless it is loaded already, and write the ledger."""
+        file_id, raw_table = content.file_id, content.raw_table
+        is_loaded = ledger.is_loaded(self.connection, file_id)
+        is_again = self.read_again is not None and file_id not in self.read_again
+        repeated = ledger.LedgerRow(file_id, content.landed.sha256, "repeated")
+        if is_loaded and not is_again:
+            row = repeated
+        else:
+            if is_loaded:
+                ledger.take_out(self.connection, file_id)
+            row = self._row_of(content, read())
+        row = replace(row, load_seconds=seconds())
+        if self.source.on_redelivery == "replace":
+            ledger.supersede_older_delivery(
+                self.connection, self.source, self.found.shown_path, file_id
+            )
+        is_rewritten = is_loaded and is_again and self._rewrite(raw_table, row)
+        entry = replace(repeated, load_seconds=row.load_seconds) if is_loaded else row
+        if not is_rewritten and not self._is_told(entry):
+            self._write(raw_table, entry)
         return row
 
-    def _insert(
-        self, landed: LandedFile, delivery: Delivery, tell: Callable[[int, int], None]
-    ) -> ledger.LedgerRow:
-        found = read_file(self.connection, landed.path, self.found.name, delivery, tell)
+    def _row_of(self, content: "_Content", found: Reading) -> ledger.LedgerRow:
         if found.rejected > max(MIN_REJECTED - 1, self.source.max_rejected_share * found.read):
-            raise FileRefused("too_many_rejections", self._too_many(delivery.file_id, found))
+            raise FileRefused("too_many_rejections", self._too_many(content.file_id, found))
         return ledger.LedgerRow(
-            delivery.file_id,
-            landed.sha256,
+            content.file_id,
+            content.landed.sha256,
             "loaded",
             detail=_passed_over(found.passed_over),
             records_read=found.read,
@@ -372,7 +384,7 @@ class _File:
             records_rejected=found.rejected,
             format=found.format_name,
             preamble=found.preamble,
-            options=options_of(self.source, delivery.raw_table, found.format_name),
+            options=options_of(self.source, content.raw_table, found.format_name),
         )
 
     def _too_many(self, file_id: str, found: Reading) -> str:
@@ -389,7 +401,7 @@ class _File:
         )
 
     def _refused(
-        self, landed: LandedFile | None, refusal: FileRefused, began: float
+        self, landed: LandedFile | None, refusal: FileRefused, seconds: float
     ) -> ledger.LedgerRow:
         return ledger.LedgerRow(
             None,
@@ -397,7 +409,7 @@ class _File:
             "refused",
             refusal.reason,
             refusal.detail[:2000],
-            load_seconds=time.monotonic() - began,
+            load_seconds=seconds,
             options=ledger.options_for_refused(self.source, self.raw_table),
         )
 
@@ -407,7 +419,8 @@ class _File:
     def _rewrite(self, raw_table: RawTable, row: ledger.LedgerRow) -> bool:
         return ledger.rewrite_row(self.connection, self.source, raw_table, self.found, row, now())
 
-    def _outcome(self, status: str, row: ledger.LedgerRow | None = None) -> FileOutcome:
+    def outcome(self, status: str, row: ledger.LedgerRow | None = None) -> FileOutcome:
+        """Return what became of the file."""
         size = self.found.size_bytes
         if row is None:
             return FileOutcome(self.found.shown_path, status, bytes=size)
@@ -424,13 +437,46 @@ class _File:
         )
 
 
+@dataclass(frozen=True)
+class _Content:
+    """What a landed file holds: the table that takes it, and the id that it is known by."""
+
+    file: _File
+    landed: LandedFile
+    raw_table: RawTable
+    path_values: Mapping[str, str | None]
+    file_id: str
+
+
+def _read(
+    contents: Sequence[_Content], care: Care, tell: Callable[[int, int], None]
+) -> list[Reading]:
+    """Insert the records of contents that one table takes and whose paths say the same."""
+    first = contents[0]
+    delivery = Delivery(
+        first.file.source,
+        first.raw_table,
+        tuple(content.file_id for content in contents),
+        now(),
+        first.file.landing_dir,
+        care,
+        first.path_values,
+    )
+    landed = [(content.landed.path, content.file.found.name) for content in contents]
+    return read_files(first.file.connection, landed, delivery, tell)
+
+
+# ---------------------------------------------------------------- files at once
+
+
 def _groups(files: Iterable[_File]) -> Iterator[list[_File]]:
     """Yield the files in order, those together that may share a transaction."""
     group: list[_File] = []
     size = 0
     for file in files:
         size += file.found.size_bytes
-        if group and (size > TOGETHER_BYTES or file.read_again is not None):
+        is_full = size > TOGETHER_BYTES or len(group) == TOGETHER_FILES
+        if group and (is_full or file.read_again is not None):
             yield group
             group, size = [], file.found.size_bytes
         group.append(file)
@@ -439,6 +485,83 @@ def _groups(files: Iterable[_File]) -> Iterator[list[_File]]:
 
 
 def _load_together(files: Sequence[_File], teller: _Teller) -> Iterator[FileOutcome]:
+    """Load the files at once if that can be, otherwise each by itself."""
+    position = teller.position
+    if len(files) > 1:
+        try:
+            outcomes = _load_at_once(files, teller)
+        except (FileRefused, NeedsCare, StoreUnreachable):
+            teller.go_back(position)
+        else:
+            yield from outcomes
+            return
+    yield from _load_one_by_one(files, teller)
+
+
+def _load_at_once(files: Sequence[_File], teller: _Teller) -> list[FileOutcome]:
+    """Load the files in one transaction, what is new of them by statements that they share."""
+    began = time.monotonic()
+    teller.begin(*(file.found for file in files))
+    landed: list[LandedFile | None] = []
+    try:
+        for file in files:
+            landed.append(file.land())
+        contents = [
+            None if each is None else file.known_as(each)
+            for file, each in zip(files, landed, strict=True)
+        ]
+        try:
+            outcomes = _deliver_at_once(files, contents, Care.FAST, began, teller)
+        except NeedsCare:
+            outcomes = _deliver_at_once(files, contents, Care.SURVEYED, began, teller)
+    finally:
+        for each in filter(None, landed):
+            each.path.unlink(missing_ok=True)
+    teller.end(sum(outcome.read for outcome in outcomes))
+    return outcomes
+
+
+def _deliver_at_once(
+    files: Sequence[_File],
+    contents: Sequence[_Content | None],
+    care: Care,
+    began: float,
+    teller: _Teller,
+) -> list[FileOutcome]:
+    connection = files[0].connection
+    bytes_in_all = sum(file.found.size_bytes for file in files)
+
+    def read_new() -> dict[str, Reading]:
+        new: dict[str, _Content] = {}
+        for content in filter(None, contents):
+            if not ledger.is_loaded(connection, content.file_id):
+                new.setdefault(content.file_id, content)
+        readings: dict[str, Reading] = {}
+        for _, alike in groupby(new.values(), key=lambda each: (each.raw_table, each.path_values)):
+            some = list(alike)
+            found = _read(some, care, teller.tell)
+            readings.update(zip((content.file_id for content in some), found, strict=True))
+        return readings
+
+    def deliver() -> list[FileOutcome]:
+        readings = read_new()
+        elapsed = time.monotonic() - began
+        outcomes = []
+        for file, content in zip(files, contents, strict=True):
+            if content is None:
+                outcomes.append(file.outcome("not_ready"))
+                continue
+            seconds = elapsed * file.found.size_bytes / max(bytes_in_all, 1)
+            row = file.deliver(
+                content, partial(readings.pop, content.file_id), lambda each=seconds: each
+            )
+            outcomes.append(file.outcome(row.status, row))
+        return outcomes
+
+    return in_transaction(connection, deliver)
+
+
+def _load_one_by_one(files: Sequence[_File], teller: _Teller) -> Iterator[FileOutcome]:
     """Load the files in one transaction, except those that need one of their own."""
     rest = list(files)
     while len(rest) > 1:
@@ -450,7 +573,7 @@ def _load_together(files: Sequence[_File], teller: _Teller) -> Iterator[FileOutc
             teller.go_back(position)
             # Those before the one that failed have shown that they can be loaded.
             failed = min(len(loaded), len(rest) - 1)
-            yield from _load_together(rest[:failed], teller)
+            yield from _load_one_by_one(rest[:failed], teller)
             yield rest[failed].load(teller)
             rest = rest[failed + 1 :]
         else:

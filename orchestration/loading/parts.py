@@ -34,7 +34,7 @@ class Part:
     longest: int = 0
     is_quoted: bool = False
     rejections: tuple[Rejection, ...] = ()
-    unterminated_row: int | None = None
+    unterminated_rows: frozenset[int] = frozenset()
     rows_before: int = 0
     bytes_read: int = 0
 
@@ -73,7 +73,7 @@ def write_parts(
                     part,
                     count=part.count + waiting.count,
                     longest=max(part.longest, _longest(waiting, text)),
-                    unterminated_row=waiting.unterminated_row,
+                    unterminated_rows=part.unterminated_rows | _last_row_of(waiting),
                 )
                 waiting = next(batches, None)
             with stop_on_full_disk(work_dir, part_bytes):
@@ -161,6 +161,10 @@ def _encoded(batch: Batch, delimiter: str, template: bytes) -> bytes:
         for row, line, record in zip(batch.row_numbers, batch.line_numbers, fields, strict=False)
     )
     return buffer.getvalue().encode()
+
+
+def _last_row_of(batch: Batch) -> frozenset[int]:
+    return frozenset(() if batch.unterminated_row is None else (batch.unterminated_row,))
 
 
 def _longest(batch: Batch, text: bytes) -> int:

@@ -21,7 +21,7 @@ from orchestration.loading.inserting import Care, Delivery, insert_rejections
 from orchestration.loading.landing import StillChanging, land, sweep
 from orchestration.loading.options import changed, options_of
 from orchestration.loading.parts import write_parts
-from orchestration.loading.reading import read_file
+from orchestration.loading.reading import read_files
 from orchestration.loading.reasons import FileRefused
 from orchestration.loading.stores import StoreUnreachable
 from orchestration.loading.text import Batch, Rejection
@@ -121,7 +121,7 @@ class _Replay:
         delivery = Delivery(
             self.source,
             replace(table, name=_SCRATCH),
-            f"{self.file.file_id} replayed",
+            (self._scratch_id,),
             ledger.now(),
             self.landing_dir,
             care=Care.EACH_RECORD,
@@ -200,7 +200,7 @@ class _Replay:
         return replayed
 
     def _move(self, table: RawTable, delivery: Delivery) -> int:
-        ids = [self.file.file_id, delivery.file_id]
+        ids = [self.file.file_id, self._scratch_id]
         tried = f"row_number in (select row_number from {_TRIED})"
         sound = f"row_number in (select _row_number from raw.{_SCRATCH})"
         (count, lost) = self.connection.execute(
@@ -212,7 +212,7 @@ class _Replay:
                 ))
             from {_TRIED}
             """,
-            [delivery.file_id],
+            [self._scratch_id],
         ).fetchone()
         if lost:
             raise FileRefused("internal_error", f"{lost} records were neither loaded nor rejected")
@@ -248,7 +248,7 @@ class _Replay:
         )
         for written in ("rejected_records", "file_fields"):
             self.connection.execute(
-                f"delete from raw.{written} where file_id = $1", [delivery.file_id]
+                f"delete from raw.{written} where file_id = $1", [self._scratch_id]
             )
         ledger.count_replayed(self.connection, self.file.file_id, count)
         return count
@@ -308,7 +308,7 @@ class _Replay:
         if found is None or landed is None or landed.sha256 != self.file.content_sha256:
             self._leave("true", f"{why}, and the file is gone or another one")
             return
-        reading = read_file(self.connection, landed.path, found.name, delivery)
+        (reading,) = read_files(self.connection, [(landed.path, found.name)], delivery)
         landed.path.unlink()
         if reading.read != self.file.records_read:
             counts = (
@@ -317,6 +317,10 @@ class _Replay:
             self._leave("true", f"{why}, and {counts}; {self._told_apart_otherwise}")
 
     # ------------------------------------------------------------ which records
+
+    @property
+    def _scratch_id(self) -> str:
+        return f"{self.file.file_id} replayed"
 
     @property
     def _chosen(self) -> str:

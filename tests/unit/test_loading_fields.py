@@ -279,12 +279,12 @@ def test_a_hostile_name_stays_a_name(shop: Callable[..., Shop]) -> None:
 
 def test_the_sample_is_every_32nd_record_wherever_the_batches_end() -> None:
     kept: list[bytes] = []
-    watch = fields.Watch(lambda _, sample: kept.extend(sample) or fields.Counter())
+    watch = fields.Watch(lambda _, samples: [kept.extend(each) for each in samples.values()] and {})
     lines = [json.dumps(number).encode() for number in range(1024 + 320)]
     batches = [
         fields.Batch(range(1, 2), range(1, 2), lines[start : start + 77])
         for start in range(0, len(lines), 77)
     ]
-    assert list(watch.over(batches)) == batches
+    assert list(watch.over((0, batch) for batch in batches)) == batches
     watch.take(None)
     assert sorted(map(int, kept)) == [*range(1024), *range(1024, 1024 + 320, 32)]

@@ -12,7 +12,6 @@ from orchestration.loading.formats import (
     json_text,
     lines,
     parquet,
-    parquet_fields,
     w3c,
 )
 from orchestration.loading.formats.common import TableLoad, TextLoad
@@ -52,11 +51,10 @@ def prepare(content: Content, delivery: Delivery) -> TextLoad | TableLoad:
     if reader == "avro":
         return prepare_as(fmt, avro.json_lines(content.chunks), delivery)
     path = write_unpacked(content, delivery.work_dir)
-    return TableLoad(
-        partial(parquet.insert, delivery, path),
-        partial(parquet_fields.inventory_of, delivery, path),
-        format_name=fmt.name,
-    )
+    insert = partial(parquet.insert, delivery)
+    # Where one is unpacked to, the next will be.
+    layout = None if content.path is None else "parquet"
+    return TableLoad(path, insert, layout, fmt.name)
 
 
 def prepare_as(fmt: Format, chunks: Iterator[bytes], delivery: Delivery) -> TextLoad:

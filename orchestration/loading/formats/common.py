@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import duckdb
 
-from orchestration.loading.fields import FieldCounts, Inventory, Sample
+from orchestration.loading.fields import FieldCounts, Inventory, Samples
 from orchestration.loading.parts import PART_BYTES, Part
 from orchestration.loading.text import Batch, Rejection
 
@@ -34,21 +35,21 @@ class PartOutcome:
 class TextLoad:
     """A text being loaded: its records, and the deed that inserts a work file of them.
 
-    `count_fields` tells in how many of some records each field stands.
+    `count_fields` tells in how many records of each sample each field stands.
 
-    Texts of the same layout, members of one zip, can share a work file. `read_alone` takes the
-    bytes of one record and gives what the file's reading would; it is None where a record means
-    nothing without the others. `preamble` is what the file must begin with so that it is read in
-    the same way.
+    Texts of the same layout, small files or members of a zip, can share a work file; those of
+    none cannot. `read_alone` takes the bytes of one record and gives what the file's reading
+    would; it is None where a record means nothing without the others. `preamble` is what the file
+    must begin with so that it is read in the same way.
     """
 
     batches: Iterator[Batch]
     delimiter: str
     insert: Callable[[duckdb.DuckDBPyConnection, Part], PartOutcome]
-    count_fields: Callable[[duckdb.DuckDBPyConnection, Sample], FieldCounts]
+    count_fields: Callable[[duckdb.DuckDBPyConnection, Samples], Mapping[int, FieldCounts]]
     prefix: str | None = None
     first_line: bytes = b""
-    layout: Hashable = field(default_factory=object)
+    layout: Hashable = None
     read_alone: Callable[[bytes], Iterable[Batch]] | None = None
     preamble: bytes = b""
     format_name: str = ""
@@ -57,11 +58,18 @@ class TextLoad:
 
 @dataclass(frozen=True)
 class TableLoad:
-    """A file of typed columns being loaded: the deed that inserts it after so many records."""
+    """A file of typed columns being loaded: its path, and the deed that inserts such files.
 
-    insert: Callable[[duckdb.DuckDBPyConnection, int], PartOutcome]
-    inventory: Callable[[duckdb.DuckDBPyConnection], Inventory]
-    layout: Hashable = field(default_factory=object)
+    The deed takes those of the same layout at once, each with the row number after which its own
+    begin, and returns the fields of each, too. One of no layout is inserted alone.
+    """
+
+    path: Path
+    insert: Callable[
+        [duckdb.DuckDBPyConnection, Mapping[Path, int]],
+        tuple[PartOutcome, Mapping[Path, Inventory]],
+    ]
+    layout: Hashable = None
     format_name: str = ""
 
 

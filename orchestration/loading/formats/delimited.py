@@ -16,7 +16,7 @@ import duckdb
 
 from orchestration.loading.fields import (
     FieldCounts,
-    Sample,
+    Samples,
     count_filled,
     count_json_texts,
     json_columns,
@@ -293,19 +293,27 @@ def _csv_problem(error: csv.Error, lines: _Lines) -> tuple[str, str]:
 
 
 def _count_fields(
-    delivery: Delivery, dialect: _Dialect, connection: duckdb.DuckDBPyConnection, sample: Sample
-) -> FieldCounts:
-    rows = [
-        line.decode().split(dialect.delimiter) if isinstance(line, bytes) else line
-        for line in sample
-    ]
-    counts = count_filled(dialect.columns, rows)
+    delivery: Delivery, dialect: _Dialect, connection: duckdb.DuckDBPyConnection, samples: Samples
+) -> dict[int, FieldCounts]:
+    rows_of = {
+        number: [
+            line.decode().split(dialect.delimiter) if isinstance(line, bytes) else line
+            for line in sample
+        ]
+        for number, sample in samples.items()
+    }
+    counts = {number: count_filled(dialect.columns, rows) for number, rows in rows_of.items()}
     for name in json_columns(delivery.raw_table) & set(dialect.columns):
         position = dialect.columns.index(name)
-        texts = [_LINE_ENDS.sub(" ", row[position]).encode() for row in rows if row[position]]
-        if texts:
-            del counts[(name,), "string"]
-            counts += count_json_texts(delivery.work_dir, connection, texts, above=(name,))
+        texts_of = {
+            number: [_LINE_ENDS.sub(" ", row[position]).encode() for row in rows if row[position]]
+            for number, rows in rows_of.items()
+        }
+        within = count_json_texts(delivery.work_dir, connection, texts_of, above=(name,))
+        for number, texts in texts_of.items():
+            if texts:
+                del counts[number][(name,), "string"]
+                counts[number] += within.get(number, FieldCounts())
     return counts
 
 

@@ -150,7 +150,7 @@ def insert_lines(plan: Plan, connection: duckdb.DuckDBPyConnection, part: Part) 
         part_relation(part, ["record"]),
         part.count + len(part.rejections),
         part.rejections,
-        part.unterminated_row,
+        part.unterminated_rows,
     )
 
 
@@ -174,13 +174,13 @@ def insert_numbered_objects(
     columns = None if found is None else _all_columns(plan, survey, found)
     if care is Care.EACH_RECORD or columns is None:
         return insert_carefully(
-            connection, plan, relation, read, part.rejections, part.unterminated_row
+            connection, plan, relation, read, part.rejections, part.unterminated_rows
         )
     rejected = list(part.rejections)
     path = part.path
     if not survey.is_clean:
         doubtful = f"(select * from {relation} where not ({_clean_condition(plan)}))"
-        judged = _judge(connection, plan, doubtful, part.unterminated_row)
+        judged = _judge(connection, plan, doubtful, part.unterminated_rows)
         rejected += judged.rejected
         path = _without(part, {rejection.row_number for rejection in judged.rejected})
     inserted = _insert_typed(connection, plan, path, part.longest, columns, survey)
@@ -193,7 +193,7 @@ def insert_carefully(
     relation: str,
     read: int,
     rejections: Iterable[Rejection],
-    unterminated_row: int | None,
+    unterminated_rows: Set[int],
 ) -> PartOutcome:
     """Insert the relation's records, each of which may be broken in a way of its own.
 
@@ -214,7 +214,7 @@ def insert_carefully(
         inserted = _insert_values(connection, plan, _values(plan, relation, condition), survey)
         doubtful = f"(select * from {relation} where not ({condition}))"
     if inserted < expected:
-        judged = _judge(connection, plan, doubtful, unterminated_row)
+        judged = _judge(connection, plan, doubtful, unterminated_rows)
         rejected += judged.rejected
         inserted += _insert_approved(connection, plan, relation, judged, survey, rejected)
     return PartOutcome(read, inserted, rejected)
@@ -232,7 +232,7 @@ class _Judged:
 
 
 def _judge(
-    connection: duckdb.DuckDBPyConnection, plan: Plan, relation: str, unterminated_row: int | None
+    connection: duckdb.DuckDBPyConnection, plan: Plan, relation: str, unterminated_rows: Set[int]
 ) -> _Judged:
     rows = connection.execute(
         f"select row_number, line_number, record, json_valid(record) from {relation}"
@@ -244,7 +244,7 @@ def _judge(
             text,
             types=plan.types,
             is_valid=is_valid,
-            is_unterminated=row == unterminated_row,
+            is_unterminated=row in unterminated_rows,
         )
         if verdict is None:
             approved[row] = line, text

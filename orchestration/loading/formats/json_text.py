@@ -59,7 +59,12 @@ def prepare(chunks: Iterator[bytes], delivery: Delivery, fmt: Format) -> TextLoa
     if is_mapped:
         insert = partial(json_rows.insert_lines, plan)
         return TextLoad(
-            records, _DELIMITER, insert, count_fields, layout="json", read_alone=read_alone
+            records,
+            _DELIMITER,
+            insert,
+            count_fields,
+            layout=("json", fmt.name),
+            read_alone=read_alone,
         )
     return TextLoad(
         map(_without_brace, records),
@@ -68,7 +73,7 @@ def prepare(chunks: Iterator[bytes], delivery: Delivery, fmt: Format) -> TextLoa
         partial(count_fields, beginning=b"{"),
         prefix=json_rows.NUMBERS_IN_OBJECT,
         first_line=json_rows.FIRST_LINE,
-        layout="json",
+        layout=("json", fmt.name),
         read_alone=lambda record: map(_without_brace, read_alone(record)),
     )
 
@@ -78,7 +83,12 @@ def _insert_nested(
 ) -> PartOutcome:
     found = exploder.explode(connection, part)
     outcome = json_rows.insert_carefully(
-        connection, plan, found.relation, found.read, found.rejections, unterminated_row=None
+        connection,
+        plan,
+        found.relation,
+        found.read,
+        found.rejections,
+        unterminated_rows=frozenset(),
     )
     return replace(outcome, passed_over=found.passed_over)
 

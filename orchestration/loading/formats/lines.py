@@ -6,7 +6,7 @@ from functools import partial
 
 import duckdb
 
-from orchestration.loading.fields import FieldCounts, Sample, count_filled
+from orchestration.loading.fields import FieldCounts, Samples, count_filled
 from orchestration.loading.formats.common import PartOutcome, TextLoad
 from orchestration.loading.inserting import Delivery, insert_rows
 from orchestration.loading.parts import Part, part_relation
@@ -39,11 +39,15 @@ def prepare(chunks: Iterator[bytes], delivery: Delivery, fmt: Format) -> TextLoa
 
 
 def _count_fields(
-    pattern: re.Pattern[str], _connection: duckdb.DuckDBPyConnection, sample: Sample
-) -> FieldCounts:
-    found = (pattern.search(line.decode()) for line in sample)
+    pattern: re.Pattern[str], _connection: duckdb.DuckDBPyConnection, samples: Samples
+) -> dict[int, FieldCounts]:
     names = sorted(pattern.groupindex, key=pattern.groupindex.__getitem__)
-    return count_filled(names, [[match[name] for name in names] for match in found if match])
+    counts: dict[int, FieldCounts] = {}
+    for number, sample in samples.items():
+        found = (pattern.search(line.decode()) for line in sample)
+        rows = [[match[name] for name in names] for match in found if match]
+        counts[number] = count_filled(names, rows)
+    return counts
 
 
 def _insert(

@@ -6,7 +6,7 @@ JSON when they come here, or are told apart first by the strict parser.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -51,7 +51,7 @@ class Exploder:
             from {part_relation(part, ["record"])}
             """
         )
-        broken = [*part.rejections, *_broken_lines(connection, part.unterminated_row)]
+        broken = [*part.rejections, *_broken_lines(connection, part.unterminated_rows)]
         connection.execute(
             f"create or replace temp table exploded as {self._records()}",
             [[rejection.row_number for rejection in broken], part.rows_before],
@@ -204,7 +204,7 @@ def other_fields_of_enclosing(nesting: Nesting) -> list[str]:
 
 
 def _broken_lines(
-    connection: duckdb.DuckDBPyConnection, unterminated_row: int | None
+    connection: duckdb.DuckDBPyConnection, unterminated_rows: Set[int]
 ) -> list[Rejection]:
     """Return the lines that are no sound JSON objects, and take them out."""
     connection.execute(
@@ -225,7 +225,7 @@ def _broken_lines(
     rejections: list[Rejection] = []
     for row, line, text, is_valid in connection.execute("from doubtful_lines").fetchall():
         verdict = json_verdict.verdict_on(
-            text, types={}, is_valid=is_valid, is_unterminated=row == unterminated_row
+            text, types={}, is_valid=is_valid, is_unterminated=row in unterminated_rows
         )
         if verdict is not None:
             rejections.append(Rejection(row, *verdict, text=text, line_number=line))

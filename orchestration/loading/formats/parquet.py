@@ -1,11 +1,13 @@
 """Reader `parquet`: columns by name, cast to the types of the twin."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from orchestration.loading.fields import Inventory
 from orchestration.loading.formats.common import (
     INTEGERS,
     NeedsCare,
@@ -13,12 +15,13 @@ from orchestration.loading.formats.common import (
     is_whole_number,
 )
 from orchestration.loading.formats.left_over import left_over, member, object_of
+from orchestration.loading.formats.parquet_fields import inventories_of
+from orchestration.loading.formats.parquet_files import ParquetFiles, of_one_schema
 from orchestration.loading.inserting import Care, Delivery, insert_rows
 from orchestration.loading.mapping import Origin, origins_of
 from orchestration.loading.reasons import FileRefused
 from orchestration.loading.text import Rejection
 from orchestration.loading.warehouse import (
-    file_literal,
     identifier,
     is_full_disk,
     literal,
@@ -46,14 +49,17 @@ class _Value:
 
 
 def insert(
-    delivery: Delivery, path: Path, connection: duckdb.DuckDBPyConnection, rows_before: int = 0
-) -> PartOutcome:
-    """Insert every row of the file whose values fit the types of the raw table."""
+    delivery: Delivery, connection: duckdb.DuckDBPyConnection, rows_before: Mapping[Path, int]
+) -> tuple[PartOutcome, dict[Path, Inventory]]:
+    """Insert every row of the files whose values fit the types of the raw table.
+
+    Return the fields of each file, too. The rows of a file are numbered after those before.
+    """
     try:
         if delivery.care is Care.FAST:
-            return _insert(delivery, path, connection, rows_before)
+            return _insert_all(delivery, connection, rows_before)
         with one_thread(connection):
-            return _insert(delivery, path, connection, rows_before)
+            return _insert_all(delivery, connection, rows_before)
     except duckdb.OutOfMemoryException as error:
         # Each thread holds a row group.
         if delivery.care is Care.FAST and not is_full_disk(error):
@@ -67,18 +73,32 @@ def insert(
         raise FileRefused("parquet_invalid", str(error).partition("\n")[0]) from error
 
 
+def _insert_all(
+    delivery: Delivery, connection: duckdb.DuckDBPyConnection, rows_before: Mapping[Path, int]
+) -> tuple[PartOutcome, dict[Path, Inventory]]:
+    outcomes: list[PartOutcome] = []
+    inventories: dict[Path, Inventory] = {}
+    for files in of_one_schema(connection, rows_before):
+        outcomes.append(_insert(delivery, connection, files, rows_before))
+        inventories |= inventories_of(connection, delivery.raw_table, files)
+    outcome = PartOutcome(
+        sum(each.read for each in outcomes),
+        sum(each.inserted for each in outcomes),
+        [rejection for each in outcomes for rejection in each.rejections],
+    )
+    return outcome, inventories
+
+
 def _insert(
-    delivery: Delivery, path: Path, connection: duckdb.DuckDBPyConnection, rows_before: int
+    delivery: Delivery,
+    connection: duckdb.DuckDBPyConnection,
+    files: ParquetFiles,
+    rows_before: Mapping[Path, int],
 ) -> PartOutcome:
-    relation = f"read_parquet({file_literal(path)}, file_row_number = true)"
-    found = {
-        name: duckdb.sqltype(data_type)
-        for name, data_type, *_ in connection.execute(
-            f"describe select * exclude (file_row_number) from {relation}"
-        ).fetchall()
-    }
+    relation, found = files.relation, files.columns
+    before = files.value_of_file([rows_before[path] for path in files.paths])
+    row_number = f"{before} + file_row_number + 1"
     (read,) = connection.execute(f"select count(*) from {relation}").fetchone()
-    row_number = f"file_row_number + {rows_before + 1}"
     columns: dict[str, str] = {}
     conditions: list[str] = []
     rest: list[str] = []
@@ -140,7 +160,7 @@ def _constants(delivery: Delivery) -> set[str]:
     return {origin.column for origin in origins if origin.constant is not None}
 
 
-def _reach(origin: Origin, found: dict[str, Any]) -> tuple[str, Any, str] | None:
+def _reach(origin: Origin, found: Mapping[str, Any]) -> tuple[str, Any, str] | None:
     """Return expression, type and top-level column of the origin where the file has it."""
     whole = ".".join(origin.path)
     if whole in found:

@@ -1,26 +1,28 @@
-"""The fields of a Parquet file: the footer counts most of them, lists and JSON are looked into.
+"""The fields of Parquet files: the footers count most of them, lists and JSON are looked into.
 
 Of files with more than 122,880 rows, lists are looked at in every 32nd block of 2,048 rows: DuckDB
 decodes no other block then.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from orchestration.loading.fields import (
-    MAX_KINDS,
     FieldCounts,
     FieldPath,
     Inventory,
     count_json,
     json_columns,
+    most_frequent,
 )
-from orchestration.loading.inserting import Delivery
-from orchestration.loading.warehouse import file_literal, identifier, literal
+from orchestration.loading.formats.parquet_files import ParquetFiles
+from orchestration.loading.warehouse import identifier, literal
+from orchestration.sources import RawTable
 
 _WHOLE_ROWS = 122_880
 _BLOCK_ROWS = 2048
@@ -40,48 +42,95 @@ _TYPES = {
 }
 
 
-def inventory_of(
-    delivery: Delivery, path: Path, connection: duckdb.DuckDBPyConnection
-) -> Inventory:
-    """Return the fields of the file, with the number of rows that hold something in each."""
-    relation = f"read_parquet({file_literal(path)}, file_row_number = true)"
-    (row_count,) = connection.execute(f"select count(*) from {relation}").fetchone()
-    inventory = Inventory(row_count)
-    filled = _filled_by_footer(connection, path)
-    texts_of_json = json_columns(delivery.raw_table)
-    looked_into: list[tuple[FieldPath, Any]] = []
-    structs: set[FieldPath] = set()
-    for name, column_type, *_ in connection.execute(
-        f"describe select * exclude (file_row_number) from {relation}"
-    ).fetchall():
-        for leaf, leaf_type in _leaves((name,), duckdb.sqltype(column_type)):
-            structs.update(leaf[:depth] for depth in range(1, len(leaf)))
-            count = filled.get(", ".join(leaf))
-            is_json = leaf_type.id == "varchar" and name in texts_of_json
-            if is_json or leaf_type.id in ("list", "array", "map") or count is None:
-                looked_into.append((leaf, duckdb.sqltype("json") if is_json else leaf_type))
+@dataclass(frozen=True)
+class _Leaf:
+    """A field that is no struct, with the SQL expression of its value."""
+
+    path: FieldPath
+    sql: str
+    data_type: Any
+
+    @property
+    def is_list(self) -> bool:
+        return self.data_type.id == "list"
+
+    @property
+    def element_type(self) -> Any:
+        return self.data_type.children[0][1]
+
+    @property
+    def is_keyed(self) -> bool:
+        """Tell whether it is a list of keys and values: an object in another spelling."""
+        return (
+            self.is_list
+            and self.element_type.id == "struct"
+            and [name for name, _ in self.element_type.children] == _KEYED
+        )
+
+    @property
+    def is_filled(self) -> str:
+        """Return the condition that it holds something."""
+        return f"len({self.sql}) > 0" if self.is_list else f"{self.sql} is not null"
+
+
+def inventories_of(
+    connection: duckdb.DuckDBPyConnection, raw_table: RawTable, files: ParquetFiles
+) -> dict[Path, Inventory]:
+    """Return the fields of each file, with the number of rows that hold something in each."""
+    texts_of_json = json_columns(raw_table)
+    leaves = [
+        leaf
+        for name, data_type in files.columns.items()
+        for leaf in _leaves((name,), identifier(name), data_type)
+    ]
+    filled = _filled_by_footer(connection, files)
+    inventories: dict[Path, Inventory] = {}
+    looked_into: dict[tuple[bool, tuple[int, ...]], list[Path]] = {}
+    for path, (row_count,) in files.told_of_files(
+        connection, "select file_name, num_rows from parquet_file_metadata({})"
+    ):
+        inventories[path] = Inventory(row_count)
+        others = []
+        for number, leaf in enumerate(leaves):
+            count = filled.get((path, ", ".join(leaf.path)))
+            is_json = leaf.data_type.id == "varchar" and leaf.path[0] in texts_of_json
+            if is_json or leaf.data_type.id in ("list", "array", "map") or count is None:
+                others.append(number)
             elif count:
-                inventory.counts[leaf, _type_name(leaf_type)] = count
-    if looked_into:
-        _look_into(connection, inventory, relation, looked_into)
-    for struct in structs:
-        # The footer counts no struct: one is there where its fullest member is.
-        held = [count for (path, _), count in inventory.counts.items() if _is_in(path, struct)]
-        if held:
-            inventory.counts[struct, "object"] = max(held)
-    return inventory
+                inventories[path].counts[leaf.path, _type_name(leaf.data_type)] = count
+        looked_into.setdefault((row_count > _WHOLE_ROWS, tuple(others)), []).append(path)
+    for (is_large, numbers), paths in looked_into.items():
+        _look_into(
+            connection,
+            ParquetFiles(tuple(paths), files.columns),
+            [leaves[number] for number in numbers],
+            texts_of_json,
+            _SAMPLE_EVERY if is_large else 1,
+            [inventories[path] for path in paths],
+        )
+    structs = {leaf.path[:depth] for leaf in leaves for depth in range(1, len(leaf.path))}
+    for inventory in inventories.values():
+        _count_structs(inventory, structs)
+    return inventories
 
 
-def _is_in(path: FieldPath, struct: FieldPath) -> bool:
-    return len(path) > len(struct) and path[: len(struct)] == struct
-
-
-def _leaves(path: FieldPath, data_type: Any) -> Iterator[tuple[FieldPath, Any]]:
+def _leaves(path: FieldPath, sql: str, data_type: Any) -> Iterator[_Leaf]:
     if data_type.id == "struct":
         for name, child in data_type.children:
-            yield from _leaves((*path, name), child)
+            yield from _leaves((*path, name), f"{sql}.{identifier(name)}", child)
     else:
-        yield path, data_type
+        yield _Leaf(path, sql, data_type)
+
+
+def _count_structs(inventory: Inventory, structs: Iterable[FieldPath]) -> None:
+    """Count the structs, which no footer does: one is there where its fullest member is."""
+    fullest: Counter[FieldPath] = Counter()
+    for (path, _), count in inventory.counts.items():
+        for depth in range(1, len(path)):
+            fullest[path[:depth]] = max(fullest[path[:depth]], count)
+    for struct in structs:
+        if fullest[struct]:
+            inventory.counts[struct, "object"] = fullest[struct]
 
 
 def _type_name(data_type: Any) -> str:
@@ -92,101 +141,150 @@ def _type_name(data_type: Any) -> str:
     return _TYPES.get(data_type.id, data_type.id)
 
 
-def _filled_by_footer(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, int]:
+def _filled_by_footer(
+    connection: duckdb.DuckDBPyConnection, files: ParquetFiles
+) -> dict[tuple[Path, str], int]:
     """Return the rows that are not null per leaf, as far as the writer counted them."""
-    rows = connection.execute(
-        "select path_in_schema, sum(num_values - stats_null_count)::bigint "
-        f"from parquet_metadata({file_literal(path)}) "
-        "group by 1 having count(*) = count(stats_null_count)"
-    ).fetchall()
-    return dict(rows)
+    told = files.told_of_files(
+        connection,
+        "select file_name, path_in_schema, sum(num_values - stats_null_count)::bigint "
+        "from parquet_metadata({}) group by 1, 2 having count(*) = count(stats_null_count)",
+    )
+    return {(path, leaf): count for path, (leaf, count) in told}
 
 
-# ---------------------------------------------------------------- what the footer does not tell
+# ---------------------------------------------------------------- what the footers do not tell
 
 
 def _look_into(
     connection: duckdb.DuckDBPyConnection,
-    inventory: Inventory,
-    relation: str,
-    leaves: list[tuple[FieldPath, Any]],
+    files: ParquetFiles,
+    leaves: Sequence[_Leaf],
+    texts_of_json: set[str],
+    sample_every: int,
+    inventories: Sequence[Inventory],
 ) -> None:
-    is_sampled = (
-        f"file_row_number // {_BLOCK_ROWS} % {_SAMPLE_EVERY} = 0"
-        if inventory.record_count > _WHOLE_ROWS
-        else "true"
-    )
-    columns = ", ".join(
-        f"{'.'.join(map(identifier, leaf))} as c{number}" for number, (leaf, _) in enumerate(leaves)
-    )
-    connection.execute(
-        "create or replace temp table sampled_rows as "
-        f"select file_row_number as row_number, {columns} from {relation} where {is_sampled}"
-    )
-    (sampled_count,) = connection.execute("select count(*) from sampled_rows").fetchone()
-    found: FieldCounts = Counter()
-    for number, (leaf, leaf_type) in enumerate(leaves):
-        if str(leaf_type) == "JSON":
-            found.update(count_json(connection, "sampled_rows", f"c{number}", leaf))
+    """Add to the inventory of each file what the leaves hold, counted in some of its rows."""
+    block = f"file_row_number // {_BLOCK_ROWS} % {sample_every}"
+    condition = "true" if sample_every == 1 else f"{block} = 0"
+    number = files.value_of_file(range(len(files.paths)))
+
+    def rows_with(columns: Iterable[str]) -> str:
+        return (
+            f"(select {number} as sample, file_row_number as row_number, {', '.join(columns)} "
+            f"from {files.relation} where {condition})"
+        )
+
+    plain: list[_Leaf] = []
+    found: list[Mapping[int, FieldCounts]] = []
+    for leaf in leaves:
+        rows = rows_with([f"{leaf.sql} as held"])
+        if leaf.data_type.id == "varchar" and leaf.path[0] in texts_of_json:
+            found.append(count_json(connection, rows, "held", leaf.path))
+        elif leaf.is_keyed:
+            found.append(_count_keyed(connection, rows, leaf))
         else:
-            values = f"(select row_number, c{number} as held from sampled_rows)"
-            found.update(_count(connection, values, leaf, leaf_type))
-    inventory.add(found, inventory.record_count / max(sampled_count, 1))
+            plain.append(leaf)
+    if plain:
+        columns = [f"{leaf.sql} as c{number}" for number, leaf in enumerate(plain)]
+        renamed = [replace(leaf, sql=f"c{number}") for number, leaf in enumerate(plain)]
+        found.append(_count(connection, rows_with(columns), renamed, is_row=True))
+    for counts in found:
+        for number_of_file, each in counts.items():
+            inventory = inventories[number_of_file]
+            inventory.add(each, _share(inventory.record_count, sample_every))
+
+
+def _share(row_count: int, sample_every: int) -> float:
+    """Return how many rows each row stands for that is looked at."""
+    rounds, rest = divmod(row_count, _BLOCK_ROWS * sample_every)
+    return row_count / max(rounds * _BLOCK_ROWS + min(rest, _BLOCK_ROWS), 1)
 
 
 def _count(
-    connection: duckdb.DuckDBPyConnection, values: str, path: FieldPath, data_type: Any
-) -> FieldCounts:
-    """Return in how many rows the field, and what it nests, holds something."""
-    leaves = list(_leaves((), data_type))
-    expressions = [".".join(["held", *map(identifier, leaf)]) for leaf, _ in leaves]
-    filled = ", ".join(
-        f"bool_or(len({held}) > 0)" if leaf_type.id == "list" else f"bool_or({held} is not null)"
-        for held, (_, leaf_type) in zip(expressions, leaves, strict=True)
-    )
+    connection: duckdb.DuckDBPyConnection,
+    values: str,
+    leaves: Sequence[_Leaf],
+    *,
+    is_row: bool = False,
+) -> dict[int, FieldCounts]:
+    """Return in how many rows each field, and what it nests, holds something.
+
+    The values are of rows, or of elements of lists in them.
+    """
     columns = [f"f{number}" for number in range(len(leaves))]
-    counts = connection.execute(
-        f"select {', '.join(f'count(*) filter ({column})' for column in columns)} from "
-        f"(select {filled} from {values} group by row_number) as by_row({', '.join(columns)})"
-    ).fetchone()
-    found: FieldCounts = Counter()
-    for held, count, (leaf, leaf_type) in zip(expressions, counts, leaves, strict=True):
-        if not count:
-            continue
-        found[(*path, *leaf), _type_name(leaf_type)] = count
-        inner = f"(select row_number, {held} as held from {values} where {held} is not null)"
-        if leaf_type.id == "map":
-            found.update(_count_map(connection, inner, (*path, *leaf), leaf_type.children[1][1]))
-        elif leaf_type.id == "list":
-            elements = f"(select row_number, unnest(held) as held from {inner})"
-            element = leaf_type.children[0][1]
-            if element.id == "struct" and [name for name, _ in element.children] == _KEYED:
-                value_type = element.children[1][1]
-                found.update(_count_keyed(connection, elements, (*path, *leaf), value_type))
-            elif element.id == "struct":
-                found.update(_count(connection, elements, (*path, *leaf), element))
+    if is_row:
+        filled = ", ".join(
+            f"{leaf.is_filled} as {column}" for leaf, column in zip(leaves, columns, strict=True)
+        )
+        by_row = f"(select sample, {filled} from {values})"
+    else:
+        filled = ", ".join(
+            f"bool_or({leaf.is_filled}) as {column}"
+            for leaf, column in zip(leaves, columns, strict=True)
+        )
+        by_row = f"(select sample, {filled} from {values} group by sample, row_number)"
+    found: dict[int, FieldCounts] = {}
+    held: set[int] = set()
+    for number, *counts in connection.execute(
+        f"select sample, {', '.join(f'count(*) filter ({column})' for column in columns)} "
+        f"from {by_row} group by sample"
+    ).fetchall():
+        filled_leaves = [(n, count) for n, count in enumerate(counts) if count]
+        held.update(n for n, _ in filled_leaves)
+        found[number] = Counter(
+            {(leaves[n].path, _type_name(leaves[n].data_type)): count for n, count in filled_leaves}
+        )
+    for n in sorted(held):
+        for number, counts in _count_within(connection, values, leaves[n]).items():
+            found[number].update(counts)
     return found
 
 
+def _count_within(
+    connection: duckdb.DuckDBPyConnection, values: str, leaf: _Leaf
+) -> Mapping[int, FieldCounts]:
+    """Return in how many rows each field that the leaf nests holds something."""
+    inner = (
+        f"(select sample, row_number, {leaf.sql} as held from {values} "
+        f"where {leaf.sql} is not null)"
+    )
+    if leaf.data_type.id == "map":
+        return _count_map(connection, inner, leaf)
+    if leaf.is_keyed:
+        return {
+            number: counts - Counter({_as_field(leaf): counts[_as_field(leaf)]})
+            for number, counts in _count_keyed(connection, inner, leaf).items()
+        }
+    if leaf.is_list and leaf.element_type.id == "struct":
+        elements = f"(select sample, row_number, unnest(held) as held from {inner})"
+        return _count(connection, elements, list(_leaves(leaf.path, "held", leaf.element_type)))
+    return {}
+
+
 def _count_map(
-    connection: duckdb.DuckDBPyConnection, maps: str, path: FieldPath, value_type: Any
-) -> FieldCounts:
+    connection: duckdb.DuckDBPyConnection, maps: str, leaf: _Leaf
+) -> dict[int, FieldCounts]:
     rows = connection.execute(
-        "select name, count(*) "
-        f"from (select unnest(map_keys(held))::varchar as name from {maps}) "
-        f"group by 1 order by 2 desc, 1 limit {MAX_KINDS}"
+        "select sample, name, count(*) as n "
+        f"from (select sample, unnest(map_keys(held))::varchar as name from {maps}) "
+        f"group by 1, 2 {most_frequent('n desc, name')}"
     ).fetchall()
-    return Counter({((*path, name), _type_name(value_type)): count for name, count in rows})
+    found: dict[int, FieldCounts] = {}
+    for number, name, count in rows:
+        field = (*leaf.path, name), _type_name(leaf.data_type.children[1][1])
+        found.setdefault(number, Counter())[field] = count
+    return found
 
 
 def _count_keyed(
-    connection: duckdb.DuckDBPyConnection, elements: str, path: FieldPath, value_type: Any
-) -> FieldCounts:
-    """Return the counts of a list of keys and values: each key is a field.
+    connection: duckdb.DuckDBPyConnection, lists: str, leaf: _Leaf
+) -> dict[int, FieldCounts]:
+    """Return the counts of a list of keys and values, and of each key, which is a field.
 
     Where the value has a member per type, the member that is filled tells the type.
     """
-    value = 'held."value"'
+    value, value_type = 'held."value"', leaf.element_type.children[1][1]
     if value_type.id == "struct":
         whens = " ".join(
             f"when {value}.{identifier(name)} is not null then {literal(name)}"
@@ -195,9 +293,30 @@ def _count_keyed(
         data_type = f"case {whens} end"
     else:
         data_type = f"case when {value} is not null then {literal(_type_name(value_type))} end"
+    # What has no name or no value comes last, but tells that there is a list.
     rows = connection.execute(
-        f'select held."key"::varchar as name, {data_type} as data_type, count(*) from {elements} '
-        "group by 1, 2 having name is not null and data_type is not null "
-        f"order by 3 desc, 1, 2 limit {MAX_KINDS}"
+        f"""
+        select sample, name, data_type, n, sum(lists) over (partition by sample)::bigint
+        from (
+            select
+                sample, held."key"::varchar as name, {data_type} as data_type, count(*) as n,
+                count(*) filter (place = 1) as lists
+            from (
+                select sample, unnest(held) as held, generate_subscripts(held, 1) as place
+                from {lists}
+            )
+            group by 1, 2, 3
+        )
+        {most_frequent("name is null or data_type is null, n desc, name, data_type")}
+        """
     ).fetchall()
-    return Counter({((*path, name), data_type): count for name, data_type, count in rows})
+    found: dict[int, FieldCounts] = {}
+    for number, name, data_type, count, list_count in rows:
+        counts = found.setdefault(number, Counter({_as_field(leaf): list_count}))
+        if name is not None and data_type is not None:
+            counts[(*leaf.path, name), data_type] = count
+    return found
+
+
+def _as_field(leaf: _Leaf) -> tuple[FieldPath, str]:
+    return leaf.path, _type_name(leaf.data_type)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import duckdb
 
-from orchestration.loading.fields import FieldCounts, Sample, count_filled
+from orchestration.loading.fields import FieldCounts, Samples, count_filled
 from orchestration.loading.formats.common import PartOutcome, TextLoad
 from orchestration.loading.formats.headed import (
     ColumnPlan,
@@ -99,8 +99,13 @@ class _Log:
                 rejections += _left(connection, part, relation, number, header, plan)
         return PartOutcome(read, inserted, rejections)
 
-    def count_fields(self, _connection: duckdb.DuckDBPyConnection, sample: Sample) -> FieldCounts:
+    def count_fields(
+        self, _connection: duckdb.DuckDBPyConnection, samples: Samples
+    ) -> dict[int, FieldCounts]:
         """Return how many records fill each column, by the newest header of as many columns."""
+        return {number: self._count(sample) for number, sample in samples.items()}
+
+    def _count(self, sample: Sequence[bytes]) -> FieldCounts:
         counts: FieldCounts = Counter()
         rows = [line.decode().removesuffix(self.delimiter).split(self.delimiter) for line in sample]
         for width, header in {len(names): names for names in self.headers if names}.items():
@@ -211,7 +216,7 @@ def _left(
         if header is None:
             detail = "no #Fields: line before it"
             yield Rejection(row, "missing_header", detail, text=text, line_number=line)
-        elif row == part.unterminated_row and width < len(header):
+        elif row in part.unterminated_rows and width < len(header):
             detail = f"{width} of {len(header)} columns, and no line end"
             yield Rejection(row, "truncated_record", detail, text=text, line_number=line)
         elif width == len(header):
