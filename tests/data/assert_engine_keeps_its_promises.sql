@@ -24,6 +24,7 @@
     '"s":"x"', '"i":9007199254740993', '"n":5', '"d":1.5', '"nan":"NaN"', '"b":false', '"y":"AQI="',
     '"a":["x",1]', '"e":[]', '"m":{"k":true}', '"o":{}', '"v":[{"k":1},null,null]', '"z":null',
 ] -%}
+{%- set values = "cast(['null', '2', '\"y\"', '4'] as json[])" -%}
 {%- set cases = [
     (at_time_zone("timestamp '2026-07-01 12:00:00'", "'Europe/Berlin'"), '2026-07-01 10:00:00'),
     (at_time_zone("timestamp '2026-01-01 12:00:00'", "'Europe/Berlin'"), '2026-01-01 11:00:00'),
@@ -70,10 +71,12 @@
     (json_type_name("'{}'"), 'object'),
     (json_type_name("'null'"), 'null'),
     ("array_to_string(" ~ json_member_names("'{\"b\":1,\"a\":null}'") ~ ", ' ')", 'b a'),
-    (json_first_member("cast('{\"a/b~c\":null,\"d\":2,\"e\":3}' as json)", "['a/b~c', 'd', 'e']"), '2'),
-    (json_first_member("cast('{\"a/b~c\":\"x\"}' as json)", "['d', 'a/b~c']"), '"x"'),
-    (json_first_member("cast('{\"a\":1}' as json)", "['b']"), none),
-    (json_first_member("cast(null as json)", "['b']"), none),
+    ("array_to_string(" ~ json_member_values("'{\"b\":1,\"a\":\"x\",\"b\":[2]}'") ~ ", ' ')", '1 "x" [2]'),
+    (json_member_values("cast(null as json)"), none),
+    (first_json_named("['a', 'd', 'e']", "['a', 'd', 'e', 'd']", values), '2'),
+    (first_json_named("['x', 'e']", "['a', 'd', 'e', 'd']", values), '"y"'),
+    (first_json_named("['x']", "['a', 'd', 'e', 'd']", values), none),
+    (first_json_named("['a']", "cast(null as varchar[])", "cast(null as json[])"), none),
     (json_merged("'{\"a\":1,\"b\":2}'", "'{\"b\":3}'"), '{"a":1,"b":3}'),
     (json_merged("null", "'{\"b\":3}'"), '{"b":3}'),
     (json_list(['1', "'x'"]), '[1,"x"]'),

@@ -197,14 +197,13 @@
     json_keys({{ json }})
 {%- endmacro %}
 
-{% macro duckdb__json_first_member(json, names) -%}
+{% macro duckdb__json_member_values(json) -%}
+    json_extract({{ json }}, '$.*')
+{%- endmacro %}
+
+{% macro duckdb__first_json_named(wanted, names, values) -%}
     list_filter(
-        list_transform(
-            {{ names }},
-            lambda name: json_extract(
-                {{ json }}, '/' || replace(replace(name, '~', '~0'), '/', '~1')
-            )
-        ),
+        list_transform({{ wanted }}, lambda name: {{ values }}[list_position({{ names }}, name)]),
         lambda value: json_type(value) != 'NULL'
     )[1]
 {%- endmacro %}

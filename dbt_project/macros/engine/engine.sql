@@ -108,8 +108,12 @@
     {{ return(adapter.dispatch('json_member_names', 'clickstream')(json)) }}
 {%- endmacro %}
 
-{% macro json_first_member(json, names) -%}
-    {{ return(adapter.dispatch('json_first_member', 'clickstream')(json, names)) }}
+{% macro json_member_values(json) -%}
+    {{ return(adapter.dispatch('json_member_values', 'clickstream')(json)) }}
+{%- endmacro %}
+
+{% macro first_json_named(wanted, names, values) -%}
+    {{ return(adapter.dispatch('first_json_named', 'clickstream')(wanted, names, values)) }}
 {%- endmacro %}
 
 {% macro json_merged(json, other_json) -%}

@@ -37,33 +37,45 @@ untyped_files as (
 
 ),
 
-looked_up as (
+-- unpacked once for all rules
+unpacked as (
 
     select
         accepted_events.event_id,
         accepted_events.source_name,
         accepted_events.event_date,
         accepted_events.event_name,
-        rules.property_name,
-        rules.data_type,
-        rules.requirement,
-        rules.value_pattern,
-        {{ json_first_member('event_properties.event_properties', 'rules.spellings') }}
-            as typed_value,
         untyped_files.file_id is not null as is_untyped,
         event_properties.event_properties,
-        event_properties.untyped_properties,
-        rules.spellings
+        {{ json_member_names('event_properties.event_properties') }} as typed_names,
+        {{ json_member_values('event_properties.event_properties') }} as typed_values,
+        {{ json_member_names('event_properties.untyped_properties') }} as untyped_names,
+        {{ json_member_values('event_properties.untyped_properties') }} as untyped_values
     from accepted_events
     inner join event_properties
         on
             accepted_events.file_id = event_properties.file_id
             and accepted_events.row_number = event_properties.row_number
+    left join untyped_files on accepted_events.file_id = untyped_files.file_id
+
+),
+
+looked_up as (
+
+    select
+        unpacked.*,
+        rules.property_name,
+        rules.data_type,
+        rules.requirement,
+        rules.value_pattern,
+        rules.spellings,
+        {{ first_json_named('rules.spellings', 'unpacked.typed_names', 'unpacked.typed_values') }}
+            as typed_value
+    from unpacked
     inner join rules
         on
-            accepted_events.source_name = rules.source_name
-            and accepted_events.event_name = rules.event_name
-    left join untyped_files on accepted_events.file_id = untyped_files.file_id
+            unpacked.source_name = rules.source_name
+            and unpacked.event_name = rules.event_name
 
 ),
 
@@ -72,10 +84,39 @@ looked_up_beside as (
     select
         *,
         case
-            when typed_value is null
-                then {{ json_first_member('untyped_properties', 'spellings') }}
+            when typed_value is null and untyped_names is not null
+                then {{ first_json_named('spellings', 'untyped_names', 'untyped_values') }}
         end as untyped_value
     from looked_up
+
+),
+
+with_json as (
+
+    select
+        *,
+        cast(coalesce(typed_value, untyped_value) as {{ dbt.type_string() }}) as value_json
+    from looked_up_beside
+
+),
+
+-- most values are plainly right, as the first characters of their JSON tell; only the others are
+-- read and judged, which costs more than all before
+doubtful as (
+
+    select *
+    from with_json
+    where not case
+            when value_json is null then requirement != 'required'
+            when value_pattern != '*' then false
+            when data_type = 'text' then {{ matches('value_json', "'^\"[^\\p{Z}\"\\\\]'") }}
+            when data_type = 'number' then {{ matches('value_json', "'^[-0-9]'") }}
+            when data_type = 'integer' then {{ matches('value_json', "'^-?[0-9]+$'") }}
+            when data_type = 'boolean' then {{ matches('value_json', "'^(true|false)$'") }}
+            when data_type = 'list' then {{ matches('value_json', "'^\\[[^ \\]]'") }}
+            when data_type = 'object' then {{ matches('value_json', "'^\\{'") }}
+            else false
+        end
 
 ),
 
@@ -93,7 +134,7 @@ sent as (
             when typed_value is not null then {{ json_type_name('typed_value') }}
             else {{ json_type_name('untyped_value') }}
         end as sent_type
-    from looked_up_beside
+    from doubtful
 
 ),
 
@@ -206,52 +247,58 @@ nearly_right as (
 
 ),
 
-with_records_seen as (
+events_seen as (
 
     select
-        *,
-        cast(sum(records_affected) over (
-            partition by source_name, event_date, event_name, property_name
-        ) as bigint) as records_seen
-    from counted
+        source_name,
+        event_date,
+        event_name,
+        cast(sum(event_count) as bigint) as records_seen
+    from {{ ref('int_event_names_counted') }}
+    group by source_name, event_date, event_name
 
 )
 
 select
-    with_records_seen.source_name,
-    with_records_seen.event_date,
-    with_records_seen.event_name,
-    with_records_seen.property_name,
-    with_records_seen.violation,
+    counted.source_name,
+    counted.event_date,
+    counted.event_name,
+    counted.property_name,
+    counted.violation,
     rules.data_type,
     rules.value_pattern,
     rules.source_property_names,
     rules.owner,
-    with_records_seen.records_affected,
-    with_records_seen.records_seen,
-    with_records_seen.example_event_id,
+    counted.records_affected,
+    events_seen.records_seen,
+    counted.example_event_id,
     case
-        when with_records_seen.violation = 'missing_property' then null
-        when with_records_seen.example_type = 'untyped' then 'text'
-        else with_records_seen.example_type
+        when counted.violation = 'missing_property' then null
+        when counted.example_type = 'untyped' then 'text'
+        else counted.example_type
     end as example_type,
     case
-        when with_records_seen.violation != 'missing_property'
-            then left(with_records_seen.example_value, 200)
+        when counted.violation != 'missing_property'
+            then left(counted.example_value, 200)
     end as example_value,
     case
-        when with_records_seen.violation = 'missing_property' then nearly_right.similar_name
+        when counted.violation = 'missing_property' then nearly_right.similar_name
     end as similar_name
-from with_records_seen
+from counted
 inner join rules
     on
-        with_records_seen.source_name = rules.source_name
-        and with_records_seen.event_name = rules.event_name
-        and with_records_seen.property_name = rules.property_name
+        counted.source_name = rules.source_name
+        and counted.event_name = rules.event_name
+        and counted.property_name = rules.property_name
+inner join events_seen
+    on
+        counted.source_name = events_seen.source_name
+        and counted.event_date = events_seen.event_date
+        and counted.event_name = events_seen.event_name
 left join nearly_right
     on
-        with_records_seen.source_name = nearly_right.source_name
-        and with_records_seen.event_date = nearly_right.event_date
-        and with_records_seen.event_name = nearly_right.event_name
-        and with_records_seen.property_name = nearly_right.property_name
-where with_records_seen.violation is not null
+        counted.source_name = nearly_right.source_name
+        and counted.event_date = nearly_right.event_date
+        and counted.event_name = nearly_right.event_name
+        and counted.property_name = nearly_right.property_name
+where counted.violation is not null
