@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BENCH_VENV := .venv-bench
+BENCH_READY := $(BENCH_VENV)/.ready
 
 export DO_NOT_TRACK := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
@@ -40,20 +42,24 @@ lint: $(READY)  ## Check Python, SQL and the dbt project
 
 SIZE ?= 1000000
 PAIRS ?= 3
-bench: $(READY)  ## Measure loading beside mere reading, into docs/performance.md (SIZE=10000000 BIG_FILE=1)
+bench: $(READY) $(BENCH_READY)  ## Measure beside the limit and other engines (SIZE=10000000 BIG_FILE=1)
 	$(BIN)/python -m benchmarks.loading --events $(SIZE) --pairs $(PAIRS) $(if $(BIG_FILE),--big-file)
+	$(BIN)/python -m benchmarks.questions --events $(SIZE) --pairs $(PAIRS)
 
 clean:  ## Remove the environment and the caches; data/ stays
-	rm -rf $(VENV) .venv-lock build *.egg-info logs .pytest_cache .ruff_cache .hypothesis \
+	rm -rf $(VENV) $(BENCH_VENV) .venv-lock build *.egg-info logs .pytest_cache .ruff_cache .hypothesis \
 		dbt_project/target dbt_project/logs
 	find orchestration tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-lock: $(READY)  ## Write requirements.lock anew from pyproject.toml
+lock: $(READY)  ## Write the two lock files anew from pyproject.toml
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet 'uv>=0.9'
 	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --extra dev \
 		--generate-hashes --no-header --no-annotate --no-strip-extras --upgrade \
 		--output-file requirements.lock pyproject.toml
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --group bench \
+		--generate-hashes --no-header --no-annotate --no-strip-extras --upgrade \
+		--output-file requirements-bench.lock
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -63,4 +69,11 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The engines that we are measured against, in an environment of their own.
+$(BENCH_READY): requirements-bench.lock
+	@echo "Installing ClickHouse and Polars into $(BENCH_VENV) (1.1 GB, once) …"
+	@$(PYTHON) -m venv --clear $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m pip install --quiet --require-hashes -r requirements-bench.lock
 	@touch $@

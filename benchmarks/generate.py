@@ -9,8 +9,9 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -136,19 +137,9 @@ def generate(
     output.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=output, prefix=".work-") as work,
-        duckdb.connect(
-            f"{work}/world.duckdb",
-            config={
-                "memory_limit": memory_limit,
-                "threads": str(threads),
-                "temp_directory": f"{work}/tmp",
-            },
-        ) as connection,
+        open_world(world, Path(work), memory_limit, threads) as connection,
         ThreadPoolExecutor(threads) as pool,
     ):
-        _create_world(connection, world)
-        for day in range(world.days):
-            connection.execute((SQL / "deliveries_of_a_day.sql").read_text(), {"day": day})
         say(f"{_count(connection):,} deliveries made")
         written: list[Path] = []
         compressing: list[Future[None]] = []
@@ -172,6 +163,23 @@ def generate(
             future.result()
     _write_sources(output)
     return written
+
+
+@contextmanager
+def open_world(
+    world: World, work: Path, memory_limit: str, threads: int
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection to all deliveries of that world, made in the folder `work`."""
+    config = {
+        "memory_limit": memory_limit,
+        "threads": str(threads),
+        "temp_directory": f"{work}/tmp",
+    }
+    with duckdb.connect(f"{work}/world.duckdb", config=config) as connection:
+        _create_world(connection, world)
+        for day in range(world.days):
+            connection.execute((SQL / "deliveries_of_a_day.sql").read_text(), {"day": day})
+        yield connection
 
 
 def _create_world(connection: duckdb.DuckDBPyConnection, world: World) -> None:

@@ -16,10 +16,9 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.generate import EXPORTS, World
-from benchmarks.measuring import Measured, describe_machine, measure, write_section
+from benchmarks.measuring import PAGE, Measured, describe_machine, measure, say, write_section
 from orchestration.settings import PROJECT_DIR
 
-PAGE = PROJECT_DIR / "docs" / "performance.md"
 COMPARED = {"ga4_parquet": "parquet", "ga4_json": "json"}
 GOALS = {"ga4_parquet": 1.3, "ga4_json": 2.0}
 NAMES = {"ga4_parquet": "Parquet", "ga4_json": "gzipped JSON lines"}
@@ -78,7 +77,7 @@ def compare(setting: Setting, events: int, pairs: int) -> str:
                     ours.append(load(setting, folder, name))
                 else:
                     limit.append(read_merely(setting, folder, name))
-            _say(
+            say(
                 f"{name}, pair {pair + 1} of {pairs}: {ours[-1].seconds:.1f} s against "
                 f"{limit[-1].seconds:.1f} s, ratio {ours[-1].seconds / limit[-1].seconds:.2f}"
             )
@@ -104,7 +103,7 @@ def load_big_files(setting: Setting) -> str:
         if size < at_least:
             raise SystemExit(f"{file}: {size:,} bytes unpacked; expected {at_least:,} at least")
         ours = load(small, folder, name)
-        _say(f"{name}, one file of {size / 1e9:.2f} GB: {ours.peak_bytes / 1e6:,.0f} MB resident")
+        say(f"{name}, one file of {size / 1e9:.2f} GB: {ours.peak_bytes / 1e6:,.0f} MB resident")
         rows.append(
             f"| {NAMES[name]} | {file.stat().st_size / 1e6:,.0f} MB | {size / 1e6:,.0f} MB "
             f"| {ours.seconds:.1f} s | {ours.peak_bytes / 1e6:,.0f} MB |"
@@ -244,10 +243,6 @@ def _read_once(files: Sequence[Path]) -> None:
         with open(file, "rb") as opened:
             while opened.read(1 << 20):
                 pass
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

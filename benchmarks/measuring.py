@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+
+from orchestration.settings import PROJECT_DIR
+
+PAGE = PROJECT_DIR / "docs" / "performance.md"
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,11 @@ def write_section(path: Path, title: str, text: str) -> None:
     if not found:
         before = before.rstrip("\n") + "\n\n"
     path.write_text(f"{before}{begin}\n{text.strip()}\n{end}{after or chr(10)}", encoding="utf-8")
+
+
+def say(text: str) -> None:
+    """Tell whoever waits how far it is."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def _processor() -> str:
