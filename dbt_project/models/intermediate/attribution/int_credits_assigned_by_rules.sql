@@ -3,14 +3,7 @@ with
 
 touches as (
 
-    select
-        *,
-        -- direct touches are set aside only when the path has something else to credit
-        max(case when channel != 'Direct' then touch_position end) over (
-            partition by conversion_id
-        ) as last_non_direct_position,
-        min(age_micros) over (partition by conversion_id) as least_age_micros
-    from {{ ref('int_touches_found') }}
+    select * from {{ ref('int_touches_found') }}
 
 ),
 
@@ -20,23 +13,44 @@ attribution_models as (
 
 ),
 
+-- what is said of a touch is joined back at the end: windows carry every column along
+paths as (
+
+    select
+        conversion_id,
+        touch_position,
+        touch_count,
+        age_micros,
+        value_reporting,
+        -- direct touches are set aside only when the path has something else to credit
+        max(case when channel != 'Direct' then touch_position end) over (
+            partition by conversion_id
+        ) as last_non_direct_position,
+        min(age_micros) over (partition by conversion_id) as least_age_micros
+    from touches
+
+),
+
 weighed as (
 
     select
-        touches.*,
+        paths.conversion_id,
+        paths.touch_position,
+        paths.touch_count,
+        paths.value_reporting,
         attribution_models.model,
         cast(
             case attribution_models.weighting
                 when 'first'
-                    then case when touches.touch_position = 1 then 1 else 0 end
+                    then case when paths.touch_position = 1 then 1 else 0 end
                 when 'last'
-                    then case when touches.touch_position = touches.touch_count then 1 else 0 end
+                    then case when paths.touch_position = paths.touch_count then 1 else 0 end
                 when 'last_non_direct'
                     then
                         case
                             when
-                                touches.touch_position
-                                = coalesce(touches.last_non_direct_position, touches.touch_count)
+                                paths.touch_position
+                                = coalesce(paths.last_non_direct_position, paths.touch_count)
                                 then 1
                             else 0
                         end
@@ -44,24 +58,24 @@ weighed as (
                 when 'position'
                     then
                         case
-                            when touches.touch_count = 1 then 1
+                            when paths.touch_count = 1 then 1
                             -- two touches: the two ends share all, in their own proportion
-                            when touches.touch_position = 1 then {{ position_weights[0] }}
-                            when touches.touch_position = touches.touch_count
+                            when paths.touch_position = 1 then {{ position_weights[0] }}
+                            when paths.touch_position = paths.touch_count
                                 then {{ position_weights[2] }}
-                            else {{ position_weights[1] }} / (touches.touch_count - 2.0)
+                            else {{ position_weights[1] }} / (paths.touch_count - 2.0)
                         end
                 when 'time_decay'
                     -- measured from the newest touch, so that the weights cannot all vanish
                     then
                         power(
                             0.5,
-                            (touches.age_micros - touches.least_age_micros)
+                            (paths.age_micros - paths.least_age_micros)
                             / ({{ var('attribution_half_life_days') }} * 86400000000.0)
                         )
             end as decimal(18, 12)
         ) as weight
-    from touches
+    from paths
     cross join attribution_models
 
 ),
@@ -112,32 +126,48 @@ valued as (
         ) as rounded_value
     from credited
 
+),
+
+credits as (
+
+    select
+        conversion_id,
+        touch_position,
+        model,
+        credit,
+        case
+            when rounding_order = 1
+                then cast(
+                        rounded_value + value_reporting
+                        - sum(rounded_value) over (partition by conversion_id, model)
+                        as decimal(18, 4)
+                    )
+            else rounded_value
+        end as credited_value
+    from valued
+
 )
 
 select
-    conversion_id,
-    conversion_name,
-    person_id,
-    source_name,
-    converted_at,
-    conversion_date,
-    session_id,
-    channel,
-    traffic_source,
-    traffic_medium,
-    traffic_campaign,
-    touched_at,
-    touch_position,
-    touch_count,
-    model,
-    credit,
-    case
-        when rounding_order = 1
-            then cast(
-                    rounded_value + value_reporting
-                    - sum(rounded_value) over (partition by conversion_id, model)
-                    as decimal(18, 4)
-                )
-        else rounded_value
-    end as credited_value
-from valued
+    touches.conversion_id,
+    touches.conversion_name,
+    touches.person_id,
+    touches.source_name,
+    touches.converted_at,
+    touches.conversion_date,
+    touches.session_id,
+    touches.channel,
+    touches.traffic_source,
+    touches.traffic_medium,
+    touches.traffic_campaign,
+    touches.touched_at,
+    touches.touch_position,
+    touches.touch_count,
+    credits.model,
+    credits.credit,
+    credits.credited_value
+from credits
+inner join touches
+    on
+        credits.conversion_id = touches.conversion_id
+        and credits.touch_position = touches.touch_position
