@@ -791,6 +791,27 @@ def test_a_parquet_value_that_does_not_fit_is_rejected(shop: Callable[..., Shop]
     ]
 
 
+@pytest.mark.parametrize(
+    ("number", "kept"),
+    [
+        ("1.5", None),
+        ('"1.5"', None),
+        ("-2.5", None),
+        ('"x 1.5"', None),
+        ("1e3", 1000),
+        ('"1e3"', 1000),
+        ("2.0", 2),
+    ],
+)
+def test_a_json_fraction_is_not_rounded_away(
+    shop: Callable[..., Shop], number: str, kept: int | None
+) -> None:
+    here = shop()
+    here.put("a.jsonl", f'{{"id": "a", "n": {number}}}\n{{"id": "b", "n": 3}}\n')
+    here.load()
+    assert here.rows("id, n") == ([] if kept is None else [("a", kept)]) + [("b", 3)]
+
+
 def test_a_parquet_fraction_is_not_rounded_away(shop: Callable[..., Shop]) -> None:
     here = shop()
     parquet(here, "select 'a' as id, 1.5::double as n union all select 'b', 2.0")

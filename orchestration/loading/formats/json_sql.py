@@ -6,12 +6,12 @@ from orchestration.loading.mapping import Origin
 from orchestration.loading.warehouse import literal
 
 # DuckDB's parser takes NaN, Infinity and a trailing comma; the standard does not. The first tests
-# are cheap and let some innocent text through to the second, which is exact but for strings.
+# begin with a letter or a comma, which is searched for fast, and let some innocent text through to
+# the second, which is exact but for strings.
 _MAY_BE_LENIENT = (
-    "(contains({0}, ',}}') or contains({0}, ',]') "
+    "(regexp_matches({0}, ',\\s*[}}\\]]') "
     "or regexp_matches({0}, '(?i)nan[\\s,}}\\]]') "
-    "or regexp_matches({0}, '(?i)inf(?:inity)?[\\s,}}\\]]') "
-    "or regexp_matches({0}, ',[ \\t\\r\\n]+[}}\\]]'))"
+    "or regexp_matches({0}, '(?i)inf(?:inity)?[\\s,}}\\]]'))"
 )
 IS_LENIENT = (
     "(case when " + _MAY_BE_LENIENT + " then regexp_matches({0}, "
