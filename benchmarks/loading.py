@@ -8,15 +8,30 @@ import gzip
 import shutil
 import statistics
 import sys
-import sysconfig
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 
 from benchmarks.generate import EXPORTS, World
-from benchmarks.measuring import PAGE, Measured, describe_machine, measure, say, write_section
+from benchmarks.measuring import (
+    PAGE,
+    Measured,
+    describe_machine,
+    measure,
+    say,
+    spread,
+    write_section,
+)
+from benchmarks.warehouse import (
+    Setting,
+    add_setting,
+    generated,
+    read_once,
+    run,
+    setting_of,
+)
 from orchestration.settings import PROJECT_DIR
 
 COMPARED = {"ga4_parquet": "parquet", "ga4_json": "json"}
@@ -31,26 +46,15 @@ BYTES_PER_EVENT = {"ga4_parquet": 380, "ga4_json": 1_000}
 """At least: of Parquet that is neither compressed nor has dictionaries, and of text."""
 
 
-@dataclass(frozen=True)
-class Setting:
-    """Where it is measured, and with how much."""
-
-    folder: Path
-    memory_limit: str
-    threads: int
-
-
 def main() -> None:
     """Measure what the command line asks for, print it and write it into docs/performance.md."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.loading", description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000, help="0: the big file only")
     parser.add_argument("--pairs", type=int, default=3)
-    parser.add_argument("--folder", type=Path, default=PROJECT_DIR / "data" / "benchmarks")
-    parser.add_argument("--memory-limit", default="2GB")
-    parser.add_argument("--threads", type=int, default=2)
+    add_setting(parser)
     parser.add_argument("--big-file", action="store_true", help="also one beyond the memory limit")
     given = parser.parse_args()
-    setting = Setting(given.folder, given.memory_limit, given.threads)
+    setting = setting_of(given)
     texts: dict[str, str] = {}
     if given.events:
         texts[f"loading {given.events:,} events"] = compare(setting, given.events, given.pairs)
@@ -67,7 +71,7 @@ def compare(setting: Setting, events: int, pairs: int) -> str:
     rows = []
     for name in COMPARED:
         files = sorted((folder / name).iterdir())
-        _read_once(files)
+        read_once(files)
         ours: list[Measured] = []
         limit: list[Measured] = []
         for pair in range(pairs):
@@ -116,45 +120,11 @@ def load_big_files(setting: Setting) -> str:
     )
 
 
-def generated(setting: Setting, world: World, exports: Sequence[str]) -> Path:
-    """Return the folder of the generated exports, made now unless it is there."""
-    folder = setting.folder / f"{world.events}-events-{world.days}-days-seed-{world.seed}"
-    missing = [name for name in exports if not (folder / f"{name}.made").exists()]
-    if missing:
-        # In a process of its own: what a parent held counts as its child's memory on Linux.
-        measure(
-            [
-                sys.executable,
-                "-m",
-                "benchmarks.generate",
-                *missing,
-                f"--events={world.events}",
-                f"--days={world.days}",
-                f"--seed={world.seed}",
-                f"--output={folder}",
-                f"--threads={setting.threads}",
-            ],
-            {"PYTHONPATH": str(PROJECT_DIR)},
-        )
-        for name in missing:
-            (folder / f"{name}.made").touch()
-    return folder
-
-
 def load(setting: Setting, folder: Path, name: str) -> Measured:
     """Load the exports of that name into an empty warehouse, as anyone would."""
     data_dir = setting.folder / "load"
     shutil.rmtree(data_dir, ignore_errors=True)
-    clickstream = Path(sysconfig.get_path("scripts"), "clickstream")
-    measured = measure(
-        [str(clickstream), "load", name],
-        {
-            "CLICKSTREAM_DATA_DIR": str(data_dir),
-            "CLICKSTREAM_SOURCES": str(folder / "sources.yml"),
-            "CLICKSTREAM_MEMORY_LIMIT": setting.memory_limit,
-            "CLICKSTREAM_THREADS": str(setting.threads),
-        },
-    )
+    measured = run(setting, folder, data_dir, "load", name)
     _check(data_dir / "warehouse.duckdb", len(list((folder / name).iterdir())))
     shutil.rmtree(data_dir)
     return measured
@@ -186,17 +156,14 @@ def read_merely(setting: Setting, folder: Path, name: str) -> Measured:
 def _row(
     name: str, files: Sequence[Path], ours: Sequence[Measured], limit: Sequence[Measured]
 ) -> str:
-    pairs = list(zip(ours, limit, strict=True))
-    ratios = [mine.seconds / least.seconds for mine, least in pairs]
-    processor = [mine.processor_seconds / least.processor_seconds for mine, least in pairs]
     size = sum(file.stat().st_size for file in files)
     return (
         f"| {NAMES[name]} | {size / 1e6:,.0f} MB "
         f"| {statistics.median(each.seconds for each in ours):.1f} s "
         f"| {statistics.median(each.seconds for each in limit):.1f} s "
-        f"| **{statistics.median(ratios):.2f}** ({min(ratios):.2f} – {max(ratios):.2f}) "
+        f"| {spread(ours, limit, 'seconds', is_bold=True)} "
         f"| ≤ {GOALS[name]} "
-        f"| {statistics.median(processor):.2f} ({min(processor):.2f} – {max(processor):.2f}) "
+        f"| {spread(ours, limit, 'processor_seconds')} "
         f"| {max(each.peak_bytes for each in ours) / 1e6:,.0f} MB "
         f"| {max(each.peak_bytes for each in limit) / 1e6:,.0f} MB |"
     )
@@ -235,14 +202,6 @@ def _unpacked_bytes(file: Path) -> int:
         return file.stat().st_size
     with gzip.open(file) as unpacked:
         return sum(len(chunk) for chunk in iter(lambda: unpacked.read(1 << 20), b""))
-
-
-def _read_once(files: Sequence[Path]) -> None:
-    """Bring the files into the page cache, so that nobody's first run pays for the disk."""
-    for file in files:
-        with open(file, "rb") as opened:
-            while opened.read(1 << 20):
-                pass
 
 
 if __name__ == "__main__":

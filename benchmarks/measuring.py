@@ -2,10 +2,13 @@
 
 import os
 import platform
+import statistics
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,14 +27,20 @@ class Measured:
     seconds: float
     processor_seconds: float
     peak_bytes: int
+    disk_bytes: int = 0
+    """The most that stood in the watched folder, seen ten times a second."""
 
 
 class CommandFailed(Exception):
     """A measured command that did not do its work; the message is what it said."""
 
 
-def measure(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Measured:
-    """Run the command, whole, and return its times and the peak of its resident memory."""
+def measure(
+    command: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    watched: Path | None = None,
+) -> Measured:
+    """Run the command, whole, and return its times and the peaks of memory and watched folder."""
     began = time.monotonic()
     process = subprocess.Popen(
         command,
@@ -40,16 +49,34 @@ def measure(command: Sequence[str], environment: Mapping[str, str] | None = None
         stderr=subprocess.STDOUT,
     )
     assert process.stdout is not None
-    output = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.monotonic() - began
+    with _watch(watched) as peak:
+        output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     process.stdout.close()
     if process.returncode != 0:
         raise CommandFailed(f"{' '.join(command)}\n{output.decode(errors='replace')[-4000:]}")
     # Linux counts in KiB, macOS in bytes.
     unit = 1 if platform.system() == "Darwin" else 1024
-    return Measured(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
+    processor_seconds = usage.ru_utime + usage.ru_stime
+    return Measured(seconds, processor_seconds, usage.ru_maxrss * unit, max(peak))
+
+
+def ratios(ours: Sequence[Measured], theirs: Sequence[Measured], of: str) -> list[float]:
+    """Return how many times theirs we took, turn by turn."""
+    return [
+        getattr(mine, of) / getattr(other, of) for mine, other in zip(ours, theirs, strict=True)
+    ]
+
+
+def spread(
+    ours: Sequence[Measured], theirs: Sequence[Measured], of: str, *, is_bold: bool = False
+) -> str:
+    """Return the median of these ratios, with the least and the most."""
+    found = ratios(ours, theirs, of)
+    mark = "**" if is_bold else ""
+    return f"{mark}{statistics.median(found):.2f}{mark} ({min(found):.2f} – {max(found):.2f})"
 
 
 def describe_machine(threads: int, memory_limit: str) -> str:
@@ -77,6 +104,37 @@ def write_section(path: Path, title: str, text: str) -> None:
 def say(text: str) -> None:
     """Tell whoever waits how far it is."""
     print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _watch(folder: Path | None) -> Iterator[list[int]]:
+    """Yield what the folder takes on disk, a growing list that ends with the block."""
+    sizes = [0]
+    ended = threading.Event()
+
+    def look() -> None:
+        while folder is not None and not ended.wait(0.1):
+            sizes.append(_bytes_in(folder))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield sizes
+    finally:
+        ended.set()
+        thread.join()
+        if folder is not None:
+            sizes.append(_bytes_in(folder))
+
+
+def _bytes_in(folder: Path) -> int:
+    total = 0
+    for place, _, files in os.walk(folder):
+        for file in files:
+            # It may be gone by now.
+            with suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(place, file)).st_blocks * 512
+    return total
 
 
 def _processor() -> str:

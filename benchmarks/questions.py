@@ -15,7 +15,16 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.engines.asking import Request
-from benchmarks.measuring import PAGE, Measured, describe_machine, measure, say, write_section
+from benchmarks.measuring import (
+    PAGE,
+    Measured,
+    describe_machine,
+    measure,
+    ratios,
+    say,
+    spread,
+    write_section,
+)
 from orchestration.settings import PROJECT_DIR
 
 RIVALS_PYTHON = PROJECT_DIR / ".venv-bench" / "bin" / "python"
@@ -170,27 +179,20 @@ def _answer(request: Request, question: Question, engine: str) -> str:
 
 def _row(question: Question, turns: Turns) -> str:
     ours, clickhouse, polars = (turns[engine] for engine in ENGINES)
-    ratios = _ratios(ours, clickhouse, "seconds")
     return (
         f"| {question.title} | "
         + " | ".join(
             f"{statistics.median(each.seconds for each in turns[engine]):.3f} s"
             for engine in ENGINES
         )
-        + f" | **{statistics.median(ratios):.2f}** ({min(ratios):.2f} – {max(ratios):.2f}) "
-        f"| {statistics.median(_ratios(ours, clickhouse, 'processor_seconds')):.2f} "
-        f"| {statistics.median(_ratios(ours, polars, 'processor_seconds')):.2f} | "
+        + f" | {spread(ours, clickhouse, 'seconds', is_bold=True)} "
+        f"| {statistics.median(ratios(ours, clickhouse, 'processor_seconds')):.2f} "
+        f"| {statistics.median(ratios(ours, polars, 'processor_seconds')):.2f} | "
         + " | ".join(
             f"{max(each.peak_bytes for each in turns[engine]) / 1e6:,.0f} MB" for engine in ENGINES
         )
         + " |"
     )
-
-
-def _ratios(ours: Sequence[Measured], theirs: Sequence[Measured], of: str) -> list[float]:
-    return [
-        getattr(mine, of) / getattr(other, of) for mine, other in zip(ours, theirs, strict=True)
-    ]
 
 
 if __name__ == "__main__":
