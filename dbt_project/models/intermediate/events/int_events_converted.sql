@@ -1,16 +1,10 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='difference',
+    unique_key='event_id',
+    meta={'passes_on': {'session': 'session_id'}},
+) }}
 with
-
-accepted_events as (
-
-    select * from {{ ref('int_events_accepted') }}
-
-),
-
-conversion_definitions as (
-
-    select * from {{ ref('conversion_definitions') }}
-
-),
 
 currency_rates as (
 
@@ -25,25 +19,7 @@ currency_rates as (
 
 selected as (
 
-    select
-        conversion_definitions.conversion_name,
-        conversion_definitions.value as value_rule,
-        conversion_definitions.once_per,
-        accepted_events.event_id,
-        accepted_events.source_name,
-        accepted_events.device_id,
-        accepted_events.session_id,
-        accepted_events.session_event_number,
-        accepted_events.occurred_at,
-        accepted_events.event_order,
-        accepted_events.event_date,
-        accepted_events.order_id,
-        accepted_events.is_bot,
-        accepted_events.revenue,
-        accepted_events.currency
-    from accepted_events
-    inner join conversion_definitions
-        on {{ event_selected('accepted_events', 'conversion_definitions') }}
+    select * from {{ ref('int_conversion_events_selected') }}
 
 ),
 

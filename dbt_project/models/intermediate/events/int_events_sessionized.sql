@@ -1,3 +1,4 @@
+{{ config(materialized='incremental', incremental_strategy='rejudge') }}
 {%- set split_on = var('session_split_on') -%}
 {%- set timeline = {
     'of': ['verdict', 'source_name', 'device_id', 'session_thread'],
@@ -5,22 +6,129 @@
 } -%}
 {%- set is_view = "case when event_name in ('page_view', 'screen_view') then 1 else 0 end" -%}
 {%- set user_place = 'case when user_id is not null then place end' -%}
-{%- set campaign_place = 'case when ' ~ stable_campaign() ~ ' is not null then place end' %}
+{%- set campaign_place = 'case when ' ~ stable_campaign() ~ ' is not null then place end' -%}
+{%- set needed = [
+    'event_id', 'source_name', 'event_name', 'occurred_at', 'event_date', 'event_order', 'device_id',
+    'user_id', 'session_thread', 'utm_source', 'utm_medium', 'utm_campaign', 'rejection_reason',
+    'file_id', 'row_number',
+] -%}
+{%- set carried = [
+    'source_kind', 'source_event_name', 'occurred_at_text', 'received_at', 'loaded_at', 'platform',
+    'page_url', 'page_host', 'page_path', 'page_title', 'page_view_id', 'referrer_url',
+    'referrer_host', 'utm_term', 'utm_content', 'click_id', 'click_id_type', 'user_agent',
+    'device_category', 'browser', 'operating_system', 'language', 'country', 'region', 'city',
+    'is_bot', 'bot_rules', 'bot_category', 'consent_analytics', 'consent_ads', 'order_id', 'revenue',
+    'currency', 'item_id', 'engaged_seconds', 'scroll_percent', 'properties', 'is_partial',
+    'revised_at',
+] -%}
+{%- set files = changed_files(ref('int_files_loaded')) %}
 -- the linter knows no window frame without an order
 -- noqa: disable=PRS
 -- Records are sorted once, each device's events one after the other; from then on every step only
 -- looks back along that order. A sort per step cost two and a half times as much.
+-- An increment does so with the records that came and the stored ones that they touch, and returns
+-- of the latter those that come out otherwise.
 with
 
+{% if is_increment() -%}
+{{ touched_records(this, ref('int_events_named'), files, needed) }}
+records as (
+
+    select
+        {{ (needed + carried) | join(',\n        ') }},
+        {%- for column in judged_columns() %}
+        null as stored_{{ column }},
+        {%- endfor %}
+        true as is_new
+    from arrived
+
+    {% for stored in ['competing', 'neighbours'] %}
+    union all
+
+    select
+        {{ needed | join(',\n        ') }},
+        {%- for column in carried %}
+        null as {{ column }},
+        {%- endfor %}
+        {{ judged_columns() | join(',\n        ') }},
+        false as is_new
+    from {{ stored }}
+    {% endfor %}
+),
+
+candidates as (
+
+    select
+        {{ event_preference_columns() | join(',\n        ') }},
+        content_id
+    from competing
+
+    union all
+
+    select
+        {{ event_preference_columns() | join(',\n        ') }},
+        {{ stable_id(all_an_event_says()) }} as content_id
+    from arrived
+    where rejection_reason is null
+
+),
+{%- else -%}
 records as (
 
     select * from {{ ref('int_events_named') }}
 
 ),
 
+repeated_ids as (
+
+    select event_id
+    from {{ ref('int_events_unioned') }}
+    group by event_id
+    having count(*) > 1
+
+),
+
+candidates as (
+
+    select
+        {{ event_preference_columns() | join(',\n        ') }},
+        {{ stable_id(all_an_event_says()) }} as content_id
+    from {{ ref('int_events_named') }}
+    where
+        rejection_reason is null
+        and event_id in (select repeated_ids.event_id from repeated_ids)
+
+),
+{%- endif %}
+
+ranked as (
+
+    select
+        *,
+        -- what says more wins, then what was revised last, then first received; then what neither
+        -- the order of loading nor the cutting into files decides
+        row_number() over (
+            partition by event_id
+            order by
+                is_partial asc,
+                revised_at desc nulls last,
+                received_at asc nulls last,
+                content_id asc,
+                file_id asc,
+                row_number asc
+        ) as preference
+    from candidates
+
+),
+
+-- an event id stands for one event: of the records that carry it, all but one are outdone
 outdone as (
 
-    select * from {{ ref('int_events_outdone') }}
+    select
+        file_id,
+        row_number
+    from ranked
+    where preference > 1
 
 ),
 
@@ -28,6 +136,9 @@ in_order as (
 
     select
         records.*,
+        {%- if is_increment() %}
+        undisturbed.undisturbed_from,
+        {%- endif %}
         case
             when records.rejection_reason is not null then 'rejected'
             when outdone.file_id is not null then 'repeated'
@@ -36,6 +147,13 @@ in_order as (
     from records
     left join outdone
         on records.file_id = outdone.file_id and records.row_number = outdone.row_number
+    {%- if is_increment() %}
+    left join undisturbed
+        on
+            records.source_name = undisturbed.source_name
+            and records.device_id = undisturbed.device_id
+            and records.session_thread is not distinct from undisturbed.session_thread
+    {%- endif %}
     order by
         verdict,
         records.source_name,
@@ -71,6 +189,9 @@ with_pause as (
         case
             when verdict != 'accepted' or device_id is null then null
             when not goes_on and session_thread is not null then 'tracker'
+            {%- if is_increment() %}
+            when not goes_on and undisturbed_from < occurred_at then 'inactivity'
+            {%- endif %}
             when not goes_on then 'first_event'
             when
                 session_thread is null
@@ -209,6 +330,20 @@ with_page_view_number as (
         end as session_page_view_number
     from with_session
 
+),
+
+judged as (
+
+    select
+        *,
+        case
+            when begins_session
+                then case when piece_number > 0 then 'max_length' else stretch_reason end
+        end as split_reason,
+        case when session_id is not null then place - session_place + 1 end
+            as session_event_number
+    from with_page_view_number
+
 )
 
 select
@@ -227,14 +362,11 @@ select
     event_order,
     device_id,
     user_id,
+    session_thread,
     session_id,
-    case when session_id is not null then place - session_place + 1 end
-        as session_event_number,
+    session_event_number,
     session_page_view_number,
-    case
-        when begins_session
-            then case when piece_number > 0 then 'max_length' else stretch_reason end
-    end as split_reason,
+    split_reason,
     platform,
     page_url,
     page_host,
@@ -274,4 +406,11 @@ select
     revised_at,
     file_id,
     row_number
-from with_page_view_number
+from judged
+{%- if is_increment() %}
+where
+    is_new
+    {%- for column in judged_columns() %}
+    or {{ column }} is distinct from stored_{{ column }}
+    {%- endfor %}
+{%- endif %}

@@ -1,3 +1,5 @@
+{{ config(materialized='incremental', incremental_strategy='append') }}
+{%- set files = changed_files(ref('int_files_loaded')) %}
 -- only addresses that carry campaign evidence are kept: a small table to join back
 with
 
@@ -6,6 +8,12 @@ page_urls as (
     select distinct page_url
     from {{ ref('int_events_unioned') }}
     where contains(page_url, '=')
+    {%- if is_increment() %}
+        and {{ in_files('file_id', files) }}
+    except
+
+    select page_url from {{ this }}
+    {%- endif %}
 
 ),
 

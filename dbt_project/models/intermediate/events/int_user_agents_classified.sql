@@ -1,3 +1,5 @@
+{{ config(materialized='incremental', incremental_strategy='append') }}
+{%- set files = changed_files(ref('int_files_loaded')) %}
 -- distinct user agents are few and long: they are classified here once and joined back
 with
 
@@ -6,6 +8,12 @@ user_agents as (
     select distinct user_agent
     from {{ ref('int_events_unioned') }}
     where user_agent is not null
+    {%- if is_increment() %}
+        and {{ in_files('file_id', files) }}
+    except
+
+    select user_agent from {{ this }}
+    {%- endif %}
 
 ),
 

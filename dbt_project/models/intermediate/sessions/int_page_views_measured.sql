@@ -1,9 +1,15 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='restate',
+    unique_key='session_id',
+    meta={'unit': 'session'},
+) }}
 with
 
 session_events as (
 
     select * from {{ ref('int_events_accepted') }}
-    where session_page_view_number > 0
+    where session_page_view_number > 0 and {{ is_restated('session', 'session_id') }}
 
 ),
 

@@ -1,3 +1,4 @@
+{{ config(materialized='incremental', incremental_strategy='append') }}
 -- distinct (source, page host, referrer host): few, classified once and joined back
 with
 
@@ -8,7 +9,16 @@ referrals as (
         page_host,
         referrer_host
     from {{ ref('int_events_accepted') }}
-    where referrer_host is not null
+    where referrer_host is not null and {{ is_restated('session', 'session_id') }}
+    {%- if is_increment() %}
+    except
+
+    select
+        source_name,
+        page_host,
+        referrer_host
+    from {{ this }}
+    {%- endif %}
 
 ),
 

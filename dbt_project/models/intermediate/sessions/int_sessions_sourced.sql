@@ -1,3 +1,9 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='restate',
+    unique_key='session_id',
+    meta={'unit': 'session'},
+) }}
 -- where a session came from: the first event that carries any evidence, read in the order
 -- campaign parameters, click id, known referrer, other referrer; without any, direct
 with
@@ -5,13 +11,14 @@ with
 sessions as (
 
     select * from {{ ref('int_sessions_summarized') }}
+    where {{ is_restated('session', 'session_id') }}
 
 ),
 
 session_events as (
 
     select * from {{ ref('int_events_accepted') }}
-    where session_id is not null
+    where session_id is not null and {{ is_restated('session', 'session_id') }}
 
 ),
 

@@ -1,9 +1,15 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='restate',
+    unique_key='session_id',
+    meta={'unit': 'session'},
+) }}
 with
 
 session_events as (
 
     select * from {{ ref('int_events_accepted') }}
-    where session_id is not null
+    where session_id is not null and {{ is_restated('session', 'session_id') }}
 
 ),
 
@@ -14,7 +20,7 @@ converted as (
         count(*) as conversion_count,
         cast(sum(case when is_revenue then value_reporting end) as decimal(28, 4)) as revenue
     from {{ ref('int_events_converted') }}
-    where session_id is not null
+    where session_id is not null and {{ is_restated('session', 'session_id') }}
     group by session_id
 
 ),
@@ -28,6 +34,7 @@ page_views as (
         max(case when is_entrance then page_host end) as landing_page_host,
         max(case when is_exit then page_path end) as exit_page_path
     from {{ ref('int_page_views_measured') }}
+    where {{ is_restated('session', 'session_id') }}
     group by session_id
 
 ),

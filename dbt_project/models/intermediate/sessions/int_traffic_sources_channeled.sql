@@ -1,3 +1,4 @@
+{{ config(materialized='incremental', incremental_strategy='append') }}
 -- distinct traffic sources are few: the rules are tried on them once, first match wins
 with
 
@@ -10,6 +11,18 @@ traffic_sources as (
         source_category,
         click_id_type
     from {{ ref('int_sessions_sourced') }}
+    where {{ is_restated('session', 'session_id') }}
+    {%- if is_increment() %}
+    except
+
+    select
+        traffic_source,
+        traffic_medium,
+        traffic_campaign,
+        source_category,
+        click_id_type
+    from {{ this }}
+    {%- endif %}
 
 ),
 

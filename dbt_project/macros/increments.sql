@@ -1,0 +1,335 @@
+{#-
+    Increments: a run redoes what its new records touch, and nothing else.
+
+    `raw.built_from` says of every incremental table what it was built from: its files, and the
+    code, settings, seeds and sources above it. Files that differ are an increment; anything else
+    that differs is another history, and the table is built anew.
+    `raw.restated` lists the events, sessions, devices and persons that a run has changed, until
+    all incremental tables have followed. Redoing one twice does no harm, so a run that was killed,
+    or that built some of the models only, is made good by the next.
+-#}
+
+{#- Before a run: the two tables, and what will be built anew and why. #}
+{% macro begin_increment() %}
+    {%- if execute and flags.WHICH in _commands_that_write_tables() -%}
+        {%- do run_query(_create_increment_records()) -%}
+        {{ _announce_rebuilds() }}
+    {%- endif -%}
+{% endmacro %}
+
+
+{#- After a run that built every incremental table: all have followed. #}
+{% macro end_increment(results) %}
+    {%- if execute and flags.WHICH in _commands_that_write_tables() -%}
+        {%- set built = [] -%}
+        {%- for result in results if result.status == 'success' -%}
+            {%- do built.append(result.node.unique_id) -%}
+        {%- endfor -%}
+        {%- if _incremental_models() | reject('in', built) | list | length == 0 -%}
+            delete from raw.restated
+        {%- endif -%}
+    {%- endif -%}
+{% endmacro %}
+
+
+{% macro _incremental_models() %}
+    {%- set models = [] -%}
+    {%- for node in graph.nodes.values() -%}
+        {%- if node.resource_type == 'model' and node.config.materialized == 'incremental' -%}
+            {%- do models.append(node.unique_id) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(models) }}
+{% endmacro %}
+
+
+{#- Tables that were never built need no announcement. #}
+{% macro _announce_rebuilds() %}
+    {%- set built = _times_built_anew() -%}
+    {%- set changes = {} -%}
+    {%- for id in _incremental_models() -%}
+        {%- set name = graph.nodes[id].name -%}
+        {%- for reason in (reasons_to_rebuild(id) if name in built and not flags.FULL_REFRESH else []) -%}
+            {%- set change = reason.input -%}
+            {%- if change.startswith('setting ') -%}
+                {%- set change = change ~ ' is ' ~ reason.now ~ ', was ' ~ reason.before -%}
+            {%- endif -%}
+            {%- do changes.setdefault(change, []).append(name) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- for change, names in changes.items() -%}
+        {%- do log(
+            'Changed: ' ~ change ~ '. Will be built anew from all of history: ' ~ names | join(', '),
+            info=true
+        ) -%}
+    {%- endfor -%}
+{% endmacro %}
+
+
+{% macro _create_increment_records() %}
+    create schema if not exists raw;
+    create table if not exists raw.built_from (
+        model {{ dbt.type_string() }},
+        kind {{ dbt.type_string() }},
+        input {{ dbt.type_string() }},
+        version {{ dbt.type_string() }}
+    );
+    create table if not exists raw.restated (
+        unit {{ dbt.type_string() }},
+        id {{ dbt.type_string() }}
+    );
+{% endmacro %}
+
+
+{#- Whether the model at hand adds to its table; false where it is built whole. #}
+{% macro is_increment() %}
+    {{ return(execute and is_incremental()) }}
+{% endmacro %}
+
+
+{#- dbt's own question, answered for incremental models also by what they were built from. #}
+{% macro should_full_refresh() %}
+    {%- set asked_for = config.get('full_refresh') -%}
+    {%- if asked_for is none -%}
+        {%- set asked_for = flags.FULL_REFRESH -%}
+    {%- endif -%}
+    {%- if asked_for or not execute or model.config.materialized != 'incremental' -%}
+        {{ return(asked_for) }}
+    {%- endif -%}
+    {{ return(reasons_to_rebuild(model.unique_id) | length > 0) }}
+{% endmacro %}
+
+
+{#- What differs from what the table was built from, less files and new sources, as
+    [{input, before, now}]; all of it where the table was never built. #}
+{% macro reasons_to_rebuild(unique_id) %}
+    {%- set before = {} -%}
+    {%- set name = graph.nodes[unique_id].name -%}
+    {%- set rows = run_query(
+        "select kind || ' ' || input, version from raw.built_from where kind != 'file' and model = '"
+        ~ name ~ "'"
+    ) -%}
+    {%- for row in rows -%}
+        {%- do before.update({row[0]: row[1]}) -%}
+    {%- endfor -%}
+    {%- set reasons = [] -%}
+    {%- set now = inputs_of(unique_id) -%}
+    {%- for input, version in now.items() -%}
+        {%- if before.get(input) != version
+            and not (before and input not in before and input.startswith('source ')) -%}
+            {%- do reasons.append({'input': input, 'before': before.get(input), 'now': version}) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- for input, version in before.items() -%}
+        {%- if input not in now and not input.startswith('source ') and input != 'built anew' -%}
+            {%- do reasons.append({'input': input, 'before': version, 'now': none}) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(reasons) }}
+{% endmacro %}
+
+
+{#- Everything but files that decides what is in a table: {'code int_x': checksum, 'seed y': …,
+    'setting session_timeout_minutes': 30, 'source shop': …, 'macros': …, 'built anew int_z': when}. #}
+{% macro inputs_of(unique_id) %}
+    {%- set inputs = {} -%}
+    {%- set all_code = [] -%}
+    {%- for name, macro in context[project_name].items() if macro.macro is defined -%}
+        {%- do all_code.append(macro.macro.macro_sql) -%}
+    {%- endfor -%}
+    {%- do inputs.update({'macros ' ~ project_name: local_md5(all_code | sort | join('\n'))}) -%}
+    {%- set rebuilt = _times_built_anew() -%}
+    {%- set upstream = _upstream(unique_id) -%}
+    {%- for id in upstream if id in graph.nodes -%}
+        {%- set node = graph.nodes[id] -%}
+        {%- if node.resource_type == 'seed' -%}
+            {%- do inputs.update({'seed ' ~ node.name: node.checksum.checksum}) -%}
+        {%- else -%}
+            {%- do inputs.update({'code ' ~ node.name: node.checksum.checksum}) -%}
+            {%- do all_code.append(node.raw_code) -%}
+            {%- if id != unique_id and node.config.materialized == 'incremental' -%}
+                {%- do inputs.update({'table ' ~ node.name: rebuilt.get(node.name)}) -%}
+            {%- endif -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- for name in modules.re.findall("\\bvar\\(\\s*['\"](\\w+)['\"]", all_code | join('\n')) -%}
+        {%- do inputs.update({'setting ' ~ name: var(name, none) | string}) -%}
+    {%- endfor -%}
+    {%- if 'source.' ~ project_name ~ '.loader.sources' in upstream -%}
+        {%- do inputs.update(_settings_of_sources()) -%}
+    {%- endif -%}
+    {{ return(inputs) }}
+{% endmacro %}
+
+
+{#- What a model is built from, itself included. What a table of differences is built from is its own
+    affair: it is computed whole, and passes on what has changed. #}
+{% macro _upstream(unique_id) %}
+    {%- set found = {unique_id: true} -%}
+    {%- set to_visit = [unique_id] -%}
+    {%- for _ in range(graph.nodes | length + graph.sources | length) -%}
+        {%- if to_visit -%}
+            {%- set id = to_visit.pop() -%}
+            {%- set is_closed = id not in graph.nodes
+                or graph.nodes[id].config.incremental_strategy == 'difference' -%}
+            {%- for parent in ([] if is_closed else graph.nodes[id].depends_on.nodes) -%}
+                {%- if parent not in found -%}
+                    {%- do found.update({parent: true}) -%}
+                    {%- do to_visit.append(parent) -%}
+                {%- endif -%}
+            {%- endfor -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(found.keys() | sort) }}
+{% endmacro %}
+
+
+{% macro _times_built_anew() %}
+    {%- set times = {} -%}
+    {%- for row in run_query("select model, version from raw.built_from where kind = 'built'") -%}
+        {%- do times.update({row[0]: row[1]}) -%}
+    {%- endfor -%}
+    {{ return(times) }}
+{% endmacro %}
+
+
+{% macro _settings_of_sources() %}
+    {%- set settings = {} -%}
+    {%- set rows = run_query(
+        'select source_name, ' ~ stable_id([
+            'user_namespace', 'session_ids_from', 'own_hosts', 'timezone', 'earliest_date',
+        ]) ~ ' from ' ~ source('loader', 'sources')
+    ) -%}
+    {%- for row in rows -%}
+        {%- do settings.update({'source ' ~ row[0]: row[1]}) -%}
+    {%- endfor -%}
+    {{ return(settings) }}
+{% endmacro %}
+
+
+{#- Before an incremental table is written: one that is built whole forgets what it was built from. #}
+{% macro begin_table() %}
+    {%- if execute and model.config.materialized == 'incremental' and not is_incremental() -%}
+        delete from raw.built_from where model = '{{ model.name }}'
+    {%- endif -%}
+{% endmacro %}
+
+
+{#- After it, in the same transaction: what it is built from now. #}
+{% macro record_table() %}
+    {%- if execute and model.config.materialized == 'incremental' -%}
+        {%- set now = modules.datetime.datetime.now(modules.pytz.utc).isoformat() -%}
+        delete from raw.built_from where model = '{{ model.name }}' and kind != 'built';
+        insert into raw.built_from
+        select '{{ model.name }}', 'built', 'anew', '{{ now }}'
+        where not exists (
+            select 1 from raw.built_from where model = '{{ model.name }}' and kind = 'built'
+        );
+        insert into raw.built_from values
+        {%- for input, version in inputs_of(model.unique_id).items() %}
+        (
+            '{{ model.name }}',
+            {{ _literal(input.partition(' ')[0]) }},
+            {{ _literal(input.partition(' ')[2]) }},
+            {{ 'null' if version is none else _literal(version) }}
+        )
+        {%- if not loop.last %},{% endif %}
+        {%- endfor %};
+        {%- for id in model.depends_on.nodes if id.endswith('.int_files_loaded') %}
+        insert into raw.built_from
+        select '{{ model.name }}', 'file', file_id, version from {{ ref('int_files_loaded') }};
+        {%- endfor %}
+    {%- endif -%}
+{% endmacro %}
+
+
+{% macro _literal(text) -%}
+    {{ dbt.string_literal(dbt.escape_single_quotes(text | string)) }}
+{%- endmacro %}
+
+
+{#- The ids of the files that came, changed or went since the table was built; none outside of an
+    increment. #}
+{% macro changed_files(files_loaded) %}
+    {%- set changed = [] -%}
+    {%- if is_increment() -%}
+        {%- set rows = run_query(
+            "select coalesce(loaded.file_id, built.input) from " ~ files_loaded ~ " as loaded"
+            ~ " full join (select input, version from raw.built_from where kind = 'file' and model = '"
+            ~ model.name ~ "') as built on loaded.file_id = built.input"
+            ~ " where loaded.version is distinct from built.version"
+        ) -%}
+        {%- for row in rows -%}
+            {%- do changed.append(row[0]) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(changed) }}
+{% endmacro %}
+
+
+{#- A condition: the column names one of the files. A list of values, which reaches the raw tables. #}
+{% macro in_files(column, files) -%}
+    {%- if files -%}
+        {{ column }} in (
+            {%- for file in files %}{{ _literal(file) }}{{ ', ' if not loop.last }}{% endfor -%}
+        )
+    {%- else -%}
+        false
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- A condition: the column names a unit (`event`, `session`, `device` or `person`) that this run has
+    changed; no condition where the table is built whole. #}
+{% macro is_restated(unit, column) -%}
+    {%- if is_increment() -%}
+        {{ column }} in (select restated.id from raw.restated as restated where restated.unit = '{{ unit }}')
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- Redoes the units of `meta.unit` that this run has changed; `meta.passes_on` names the units that
+    change with them, and the column that tells which. #}
+{% macro get_incremental_restate_sql(arguments) %}
+    {%- set target = arguments.target_relation -%}
+    {%- set new = arguments.temp_relation -%}
+    {%- set columns = arguments.dest_columns | map(attribute='quoted') | join(', ') -%}
+    {%- set key = arguments.unique_key -%}
+    {%- set restated = "in (select id from raw.restated where unit = '" ~ config.get('meta').unit ~ "')" -%}
+    {%- for unit, column in config.get('meta').get('passes_on', {}).items() %}
+    insert into raw.restated
+    select '{{ unit }}', id from (
+        select {{ column }} as id from {{ target }} where {{ key }} {{ restated }}
+        union
+        select {{ column }} from {{ new }}
+    ) as changed
+    where id is not null;
+    {%- endfor %}
+    delete from {{ target }} where {{ key }} {{ restated }};
+    insert into {{ target }} ({{ columns }}) select {{ columns }} from {{ new }};
+{% endmacro %}
+
+
+{#- Puts right the rows that differ from a result that was computed whole. #}
+{% macro get_incremental_difference_sql(arguments) %}
+    {%- set target = arguments.target_relation -%}
+    {%- set new = arguments.temp_relation -%}
+    {%- set columns = arguments.dest_columns | map(attribute='quoted') | join(', ') -%}
+    {%- set key = arguments.unique_key -%}
+    create or replace temp table rows_that_differ as
+    select * from (
+        (select {{ columns }} from {{ target }} except all select {{ columns }} from {{ new }})
+        union all
+        (select {{ columns }} from {{ new }} except all select {{ columns }} from {{ target }})
+    ) as differences;
+    {%- for unit, column in config.get('meta').get('passes_on', {}).items() %}
+    insert into raw.restated
+    select distinct '{{ unit }}', {{ column }} from rows_that_differ where {{ column }} is not null;
+    {%- endfor %}
+    delete from {{ target }} where {{ key }} in (select {{ key }} from rows_that_differ);
+    insert into {{ target }} ({{ columns }})
+    select {{ columns }} from {{ new }} where {{ key }} in (select {{ key }} from rows_that_differ);
+    drop table rows_that_differ;
+{% endmacro %}

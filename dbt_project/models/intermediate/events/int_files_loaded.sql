@@ -1,0 +1,6 @@
+-- the files whose records are loaded, and what tells one state of a file from another
+select
+    file_id,
+    concat_ws(' ', max(loaded_at), count(*)) as version
+from {{ ref('int_events_unioned') }}
+group by file_id
