@@ -81,9 +81,9 @@
 {% endmacro %}
 
 
-{#- Whether the model at hand adds to its table; false where it is built whole. #}
+{#- Whether the model at hand adds to its table; false where it is built whole, as in a unit test. #}
 {% macro is_increment() %}
-    {{ return(execute and is_incremental()) }}
+    {{ return(execute and this is not none and is_incremental()) }}
 {% endmacro %}
 
 
@@ -290,41 +290,48 @@
 {%- endmacro %}
 
 
-{#- Redoes the units of `meta.unit` that this run has changed; `meta.passes_on` names the units that
-    change with them, and the column that tells which. #}
+{#- Replaces what the model gives anew: all units of `meta.unit` that this run has changed, and any
+    other whose key comes up. `meta.passes_on` lists the units that change with them, each with the
+    column that tells which. #}
 {% macro get_incremental_restate_sql(arguments) %}
     {%- set target = arguments.target_relation -%}
     {%- set new = arguments.temp_relation -%}
     {%- set columns = arguments.dest_columns | map(attribute='quoted') | join(', ') -%}
     {%- set key = arguments.unique_key -%}
-    {%- set restated = "in (select id from raw.restated where unit = '" ~ config.get('meta').unit ~ "')" -%}
-    {%- for unit, column in config.get('meta').get('passes_on', {}).items() %}
+    {%- set replaced -%}
+        {{ key }} in (
+            select restated.id from raw.restated as restated
+            where restated.unit = '{{ config.get('meta').unit }}'
+        )
+        or {{ key }} in (select new.{{ key }} from {{ new }} as new)
+    {%- endset -%}
+    {%- for unit, column in config.get('meta').get('passes_on', []) %}
     insert into raw.restated
     select '{{ unit }}', id from (
-        select {{ column }} as id from {{ target }} where {{ key }} {{ restated }}
+        select {{ column }} as id from {{ target }} where {{ replaced }}
         union
         select {{ column }} from {{ new }}
     ) as changed
     where id is not null;
     {%- endfor %}
-    delete from {{ target }} where {{ key }} {{ restated }};
+    delete from {{ target }} where {{ replaced }};
     insert into {{ target }} ({{ columns }}) select {{ columns }} from {{ new }};
 {% endmacro %}
 
 
-{#- Puts right the rows that differ from a result that was computed whole. #}
+{#- Puts right the rows that differ from a result that was computed whole, and passes on that they do. #}
 {% macro get_incremental_difference_sql(arguments) %}
     {%- set target = arguments.target_relation -%}
     {%- set new = arguments.temp_relation -%}
     {%- set columns = arguments.dest_columns | map(attribute='quoted') | join(', ') -%}
-    {%- set key = arguments.unique_key -%}
+    {%- set key = arguments.unique_key %}
     create or replace temp table rows_that_differ as
     select * from (
         (select {{ columns }} from {{ target }} except all select {{ columns }} from {{ new }})
         union all
         (select {{ columns }} from {{ new }} except all select {{ columns }} from {{ target }})
     ) as differences;
-    {%- for unit, column in config.get('meta').get('passes_on', {}).items() %}
+    {%- for unit, column in config.get('meta').get('passes_on', []) %}
     insert into raw.restated
     select distinct '{{ unit }}', {{ column }} from rows_that_differ where {{ column }} is not null;
     {%- endfor %}

@@ -4,6 +4,7 @@ with
 touches as (
 
     select * from {{ ref('int_touches_found') }}
+    where {{ is_restated('conversion', 'conversion_id') }}
 
 ),
 

@@ -5,7 +5,12 @@ with
 conversions as (
 
     select * from {{ ref('int_conversions_identified') }}
-    where not is_bot
+    where
+        not is_bot
+        and (
+            {{ is_restated('conversion', 'conversion_id') }}
+            or {{ is_restated('person', 'person_id') }}
+        )
 
 ),
 

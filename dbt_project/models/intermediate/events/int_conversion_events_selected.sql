@@ -1,9 +1,3 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy='restate',
-    unique_key='event_id',
-    meta={'unit': 'event'},
-) }}
 -- every event that a definition takes for a conversion, before each order is counted once
 with
 

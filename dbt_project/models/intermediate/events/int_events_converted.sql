@@ -1,9 +1,3 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy='difference',
-    unique_key='event_id',
-    meta={'passes_on': {'session': 'session_id'}},
-) }}
 with
 
 currency_rates as (

@@ -4,13 +4,14 @@ with
 repeats as (
 
     select * from {{ ref('int_events_sessionized') }}
-    where verdict = 'repeated'
+    where verdict = 'repeated' and {{ is_restated('event', 'event_id') }}
 
 ),
 
 accepted_events as (
 
     select * from {{ ref('int_events_accepted') }}
+    where {{ is_restated('event', 'event_id') }}
 
 )
 

@@ -1,4 +1,3 @@
-{{ config(materialized='incremental', incremental_strategy='rejudge') }}
 {%- set split_on = var('session_split_on') -%}
 {%- set timeline = {
     'of': ['verdict', 'source_name', 'device_id', 'session_thread'],

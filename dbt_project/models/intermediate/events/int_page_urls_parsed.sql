@@ -1,4 +1,3 @@
-{{ config(materialized='incremental', incremental_strategy='append') }}
 {%- set files = changed_files(ref('int_files_loaded')) %}
 -- only addresses that carry campaign evidence are kept: a small table to join back
 with

@@ -1,4 +1,3 @@
-{{ config(materialized='incremental', incremental_strategy='append') }}
 {%- set files = changed_files(ref('int_files_loaded')) %}
 -- distinct user agents are few and long: they are classified here once and joined back
 with

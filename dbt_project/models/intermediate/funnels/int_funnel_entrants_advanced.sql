@@ -5,6 +5,7 @@ with recursive
 steps as (
 
     select * from {{ ref('int_funnel_steps_matched') }}
+    where {{ is_restated('person', 'person_id') }}
 
 ),
 
@@ -18,15 +19,10 @@ funnel_lengths as (
 
 ),
 
-source_horizons as (
-
-    select * from {{ ref('int_source_horizons') }}
-
-),
-
 next_steps as (
 
     select * from {{ ref('int_funnel_steps_followed') }}
+    where {{ is_restated('person', 'person_id') }}
 
 ),
 
@@ -137,13 +133,10 @@ select
     ranked.furthest_step = funnel_lengths.step_count as is_converted,
     case when ranked.furthest_step = funnel_lengths.step_count then ranked.furthest_at end
         as converted_at,
-    {{ micros_between('ranked.entered_at', 'source_horizons.data_through_at') }}
-    >= cast(ranked.window_hours as bigint) * 3600000000 as is_window_complete,
     row_number() over (
         partition by ranked.funnel, ranked.person_id
         order by ranked.entered_at, ranked.start_event_id
     ) as entry_number
 from ranked
 inner join funnel_lengths on ranked.funnel = funnel_lengths.funnel
-inner join source_horizons on ranked.source_name = source_horizons.source_name
 where ranked.preference = 1

@@ -4,12 +4,14 @@ with
 steps as (
 
     select * from {{ ref('int_funnel_steps_matched') }}
+    where {{ is_restated('person', 'person_id') }}
 
 )
 
 select
     steps.funnel,
     steps.actor_id,
+    steps.person_id,
     steps.step,
     steps.place,
     next_step.place as next_place,

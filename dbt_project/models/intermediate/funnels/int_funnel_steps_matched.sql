@@ -5,7 +5,14 @@ with
 session_events as (
 
     select * from {{ ref('int_events_accepted') }}
-    where session_id is not null
+    where
+        session_id is not null
+        {%- if is_increment() %}
+        and session_id in (
+            select identified.session_id from {{ ref('int_sessions_identified') }} as identified
+            where {{ is_restated('person', 'identified.person_id') }}
+        )
+        {%- endif %}
 
 ),
 
@@ -18,7 +25,7 @@ funnels as (
 sessions as (
 
     select * from {{ ref('int_sessions_identified') }}
-    where not is_bot
+    where not is_bot and {{ is_restated('person', 'person_id') }}
 
 ),
 

@@ -26,6 +26,7 @@ device_changes as (
             false
         ) as is_continued
     from sessions
+    where {{ is_restated('identity', 'device_id') }}
 
 ),
 
@@ -59,7 +60,7 @@ user_periods as (
         -- the same in all sessions of the user
         max(identity_reason) as reason
     from sessions
-    where user_id is not null
+    where user_id is not null and {{ is_restated('identity', 'user_id') }}
     group by source_name, user_id, person_id
 
 ),

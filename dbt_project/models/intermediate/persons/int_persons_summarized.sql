@@ -3,12 +3,7 @@ with
 sessions as (
 
     select * from {{ ref('int_sessions_identified') }}
-
-),
-
-source_horizons as (
-
-    select * from {{ ref('int_source_horizons') }}
+    where {{ is_restated('person', 'person_id') }}
 
 ),
 
@@ -43,6 +38,7 @@ summarized as (
         min(user_namespace) as user_namespace,
         min(started_at) as first_seen_at,
         max(ended_at) as last_seen_at,
+        string_agg(distinct source_name, ',' order by source_name) as source_names,
         count(distinct source_name || chr(31) || device_id) as device_count,
         count(*) as session_count,
         cast(sum(page_view_count) as bigint) as page_view_count,
@@ -66,45 +62,10 @@ summarized as (
     from numbered
     group by person_id
 
-),
-
-person_horizons as (
-
-    select
-        sessions.person_id,
-        max(source_horizons.data_through_at) as data_through_at
-    from sessions
-    inner join source_horizons on sessions.source_name = source_horizons.source_name
-    group by sessions.person_id
-
-),
-
-with_age as (
-
-    select
-        summarized.*,
-        coalesce(orders.order_count, 0) as order_count,
-        person_horizons.data_through_at,
-        cast(floor(
-            {{ micros_between('summarized.last_seen_at', 'person_horizons.data_through_at') }}
-            / 86400000000
-        ) as integer) as days_since_last_seen,
-        cast(floor(
-            {{ micros_between('summarized.first_seen_at', 'person_horizons.data_through_at') }}
-            / 86400000000
-        ) as integer) as days_since_first_seen
-    from summarized
-    inner join person_horizons on summarized.person_id = person_horizons.person_id
-    left join orders on summarized.person_id = orders.person_id
-
 )
 
 select
-    *,
-    case
-        when days_since_first_seen < {{ var('lifecycle_current_days') }} then 'new'
-        when days_since_last_seen < {{ var('lifecycle_current_days') }} then 'current'
-        when days_since_last_seen < {{ var('lifecycle_at_risk_days') }} then 'at_risk'
-        else 'dormant'
-    end as lifecycle_stage
-from with_age
+    summarized.*,
+    coalesce(orders.order_count, 0) as order_count
+from summarized
+left join orders on summarized.person_id = orders.person_id

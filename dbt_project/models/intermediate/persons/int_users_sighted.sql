@@ -12,7 +12,10 @@ user_events as (
         event_order,
         event_id
     from {{ ref('int_events_accepted') }}
-    where user_id is not null and session_id is not null
+    where
+        user_id is not null
+        and session_id is not null
+        and {{ is_restated('device', 'device_id') }}
 
 ),
 

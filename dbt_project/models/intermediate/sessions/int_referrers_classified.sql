@@ -1,4 +1,3 @@
-{{ config(materialized='incremental', incremental_strategy='append') }}
 -- distinct (source, page host, referrer host): few, classified once and joined back
 with
 

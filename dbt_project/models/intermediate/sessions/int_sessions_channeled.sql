@@ -1,22 +1,14 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy='restate',
-    unique_key='session_id',
-    meta={'unit': 'session'},
-) }}
 with
 
 sessions as (
 
     select * from {{ ref('int_sessions_summarized') }}
-    where {{ is_restated('session', 'session_id') }}
 
 ),
 
 sourced as (
 
     select * from {{ ref('int_sessions_sourced') }}
-    where {{ is_restated('session', 'session_id') }}
 
 ),
 

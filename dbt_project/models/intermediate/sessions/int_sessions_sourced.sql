@@ -1,9 +1,3 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy='restate',
-    unique_key='session_id',
-    meta={'unit': 'session'},
-) }}
 -- where a session came from: the first event that carries any evidence, read in the order
 -- campaign parameters, click id, known referrer, other referrer; without any, direct
 with

@@ -1,9 +1,3 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy='restate',
-    unique_key='session_id',
-    meta={'unit': 'session'},
-) }}
 with
 
 session_events as (

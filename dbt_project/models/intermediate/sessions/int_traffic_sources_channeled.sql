@@ -1,4 +1,3 @@
-{{ config(materialized='incremental', incremental_strategy='append') }}
 -- distinct traffic sources are few: the rules are tried on them once, first match wins
 with
 
