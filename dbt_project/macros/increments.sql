@@ -43,26 +43,35 @@
 {% endmacro %}
 
 
-{#- Tables that were never built need no announcement. #}
+{#- Says what will be restated before it is; tables that were never built need no announcement. #}
 {% macro _announce_rebuilds() %}
     {%- set built = _times_built_anew() -%}
-    {%- set changes = {} -%}
+    {%- set changes = [] -%}
+    {%- set names = [] -%}
     {%- for id in _incremental_models() -%}
         {%- set name = graph.nodes[id].name -%}
-        {%- for reason in (reasons_to_rebuild(id) if name in built and not flags.FULL_REFRESH else []) -%}
+        {%- set reasons = reasons_to_rebuild(id) if name in built else [] -%}
+        {%- if name in built and (reasons or flags.FULL_REFRESH) -%}
+            {%- do names.append(name) -%}
+        {%- endif -%}
+        {%- for reason in reasons -%}
             {%- set change = reason.input -%}
             {%- if change.startswith('setting ') -%}
-                {%- set change = change ~ ' is ' ~ reason.now ~ ', was ' ~ reason.before -%}
+                {%- set change = change ~ ' (' ~ reason.before ~ ' -> ' ~ reason.now ~ ')' -%}
             {%- endif -%}
-            {%- do changes.setdefault(change, []).append(name) -%}
+            {%- if change not in changes -%}
+                {%- do changes.append(change) -%}
+            {%- endif -%}
         {%- endfor -%}
     {%- endfor -%}
-    {%- for change, names in changes.items() -%}
+    {%- if names -%}
+        {%- if changes -%}
+            {%- do log('Changed since the tables were built: ' ~ changes | join(', '), info=true) -%}
+        {%- endif -%}
         {%- do log(
-            'Changed: ' ~ change ~ '. Will be built anew from all of history: ' ~ names | join(', '),
-            info=true
+            'Will be built anew from all of history, where selected: ' ~ names | join(', '), info=true
         ) -%}
-    {%- endfor -%}
+    {%- endif -%}
 {% endmacro %}
 
 

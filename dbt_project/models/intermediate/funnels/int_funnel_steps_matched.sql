@@ -7,7 +7,7 @@ session_events as (
     select * from {{ ref('int_events_accepted') }}
     where
         session_id is not null
-        {%- if is_increment() %}
+    {%- if is_increment() %}
         and session_id in (
             select identified.session_id from {{ ref('int_sessions_identified') }} as identified
             where {{ is_restated('person', 'identified.person_id') }}

@@ -22,8 +22,8 @@ horizons as (
     from (select distinct source_names from persons) as combinations
     inner join source_horizons
         on contains(
-            ',' || combinations.source_names || ',', ',' || source_horizons.source_name || ','
-        )
+                ',' || combinations.source_names || ',', ',' || source_horizons.source_name || ','
+            )
     group by combinations.source_names
 
 ),
