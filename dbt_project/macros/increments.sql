@@ -113,12 +113,9 @@
     [{input, before, now}]; all of it where the table was never built. #}
 {% macro reasons_to_rebuild(unique_id) %}
     {%- set before = {} -%}
-    {%- set name = graph.nodes[unique_id].name -%}
-    {%- set rows = run_query(
-        "select kind || ' ' || input, version from raw.built_from where kind != 'file' and model = '"
-        ~ name ~ "'"
+    {%- for row in _built_from(
+        "kind != 'file' and model = '" ~ graph.nodes[unique_id].name ~ "'", "kind || ' ' || input"
     ) -%}
-    {%- for row in rows -%}
         {%- do before.update({row[0]: row[1]}) -%}
     {%- endfor -%}
     {%- set reasons = [] -%}
@@ -193,9 +190,20 @@
 {% endmacro %}
 
 
+{#- [column, version] of what is on record; nothing in a warehouse that was never built. #}
+{% macro _built_from(condition, column) %}
+    {%- if adapter.get_relation(target.database, 'raw', 'built_from') is none -%}
+        {{ return([]) }}
+    {%- endif -%}
+    {{ return(run_query(
+        'select ' ~ column ~ ', version from raw.built_from where ' ~ condition
+    ).rows) }}
+{% endmacro %}
+
+
 {% macro _times_built_anew() %}
     {%- set times = {} -%}
-    {%- for row in run_query("select model, version from raw.built_from where kind = 'built'") -%}
+    {%- for row in _built_from("kind = 'built'", 'model') -%}
         {%- do times.update({row[0]: row[1]}) -%}
     {%- endfor -%}
     {{ return(times) }}

@@ -1,0 +1,98 @@
+"""Is what was built by increments what a build from nothing gives, with dbt itself, on exports?"""
+
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from orchestration import dbt
+from orchestration.settings import Settings
+from tests.pipeline.test_load_order import contents, deliveries
+from tests.references.warehouses import (
+    BuiltWarehouse,
+    build_without_tests,
+    load,
+    run_dbt,
+    settings_in,
+)
+
+
+@pytest.fixture(scope="module")
+def built_by_increments(tmp_path_factory: pytest.TempPathFactory) -> BuiltWarehouse:
+    """Return a warehouse built four times, as its exports came, were replaced and went."""
+    folder = tmp_path_factory.mktemp("built_by_increments")
+    exports = list(reversed(deliveries()))
+    names = dict.fromkeys((name, kind) for name, kind, *_ in exports)
+    settings = settings_in(
+        folder, [{"name": name, "kind": kind, "path": name} for name, kind in names]
+    )
+    deliver(settings, exports[::3])
+    build_without_tests(settings)
+    deliver(settings, exports[1::3])
+    # As if killed: what follows from the events is left behind.
+    run_dbt(settings, "run", "--select", "int_files_loaded", "int_events_sessionized")
+    deliver(settings, exports[2::3])
+    build_without_tests(settings)
+    with duckdb.connect(str(settings.warehouse_path)) as connection:
+        connection.execute(
+            """
+            delete from raw.matomo_actions
+            where _file_id = (select min(_file_id) from raw.matomo_actions)
+            """
+        )
+    build_without_tests(settings)
+    return BuiltWarehouse(settings)
+
+
+def test_increments_equal_a_build_from_nothing(
+    built_by_increments: BuiltWarehouse, tmp_path: Path
+) -> None:
+    anew = copy_of(built_by_increments, tmp_path)
+    assert "int_sessions_identified" in build(anew.settings, "--full-refresh")
+    expected, found = contents(anew), contents(built_by_increments)
+    assert expected["marts.events"] and expected["marts.persons"]
+    assert [name for name in expected if found[name] != expected[name]] == []
+
+
+def test_what_a_changed_setting_alters_is_announced_and_built_anew(
+    built_by_increments: BuiltWarehouse, tmp_path: Path
+) -> None:
+    changed, anew = (copy_of(built_by_increments, tmp_path / each) for each in ("a", "b"))
+    setting = ("--vars", "{session_timeout_minutes: 1, lifecycle_current_days: 1}")
+    said = build(changed.settings, *setting)
+    assert "session_timeout_minutes (30 -> 1)" in said
+    assert "int_events_sessionized" in said and "int_persons_summarized" in said
+    # Computed by the mart itself: nothing stored depends on it.
+    assert "lifecycle_current_days" not in said
+    build(anew.settings, "--full-refresh", *setting)
+    expected, found = contents(anew), contents(changed)
+    assert expected["marts.sessions"] != contents(built_by_increments)["marts.sessions"]
+    assert [name for name in expected if found[name] != expected[name]] == []
+    assert build(changed.settings, *setting) == ""
+
+
+def deliver(settings: Settings, exports: list[tuple[str, str, str, bytes]]) -> None:
+    for name, _, file, content in exports:
+        path = settings.sources_path.parent / name / file
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    load(settings)
+
+
+def copy_of(warehouse: BuiltWarehouse, folder: Path) -> BuiltWarehouse:
+    folder.mkdir(exist_ok=True)
+    settings = settings_in(folder)
+    settings.make_directories()
+    shutil.copyfile(warehouse.settings.warehouse_path, settings.warehouse_path)
+    return BuiltWarehouse(settings)
+
+
+def build(settings: Settings, *arguments: str) -> str:
+    """Build the models, and return what was said to be built anew."""
+    printed: list[str] = []
+    run = dbt.run_dbt(settings, "run", *arguments, on_line=printed.append)
+    assert run.succeeded, "\n".join(printed)
+    return "\n".join(
+        line for line in printed if "Changed since" in line or "built anew from all" in line
+    )
