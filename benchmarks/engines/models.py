@@ -39,7 +39,7 @@ def write_models(folder: Path) -> None:
     (folder / "inputs.sql").write_text(inputs)
     (folder / "funnel_by_models.sql").write_text(
         "\n".join(
-            f"create or replace {node['config']['materialized']} {node['relation_name']} as\n"
+            f"create or replace {_kind(node)} {node['relation_name']} as\n"
             f"{node['compiled_code']};"
             for node in _with_parents(nodes, ENTRANTS, set())
         )
@@ -64,6 +64,10 @@ def _compile(folder: Path) -> dict[str, dict]:
     if not run.succeeded:
         raise DbtError("\n".join(said))
     return json.loads((settings.dbt_run_dir / "manifest.json").read_text())["nodes"]
+
+
+def _kind(node: Mapping[str, dict]) -> str:
+    return "view" if node["config"]["materialized"] == "view" else "table"
 
 
 def _with_parents(nodes: Mapping[str, dict], key: str, seen: set[str]) -> Iterator[dict]:

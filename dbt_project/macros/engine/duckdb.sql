@@ -237,7 +237,8 @@
 {%- endmacro %}
 
 {% macro duckdb__latest(value, place, timeline) -%}
-    arg_max({{ value }}, {{ place }}) over (rows between unbounded preceding and current row)
+    last_value({{ value }} ignore nulls)
+        over (rows between unbounded preceding and current row)
 {%- endmacro %}
 
 {% macro duckdb__total_so_far(value, timeline) -%}

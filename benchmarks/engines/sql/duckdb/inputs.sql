@@ -10,7 +10,8 @@ select
     $columns_that_no_question_needs
 from main.events;
 
-create table intermediate.int_events_outdone (file_id varchar, row_number bigint);
+create view intermediate.int_events_unioned as
+select event_id from main.events;
 
 create view intermediate.int_events_sessionized as
 $int_events_sessionized;

@@ -154,9 +154,9 @@ in_order as (
             and records.session_thread is not distinct from undisturbed.session_thread
     {%- endif %}
     order by
+        records.device_id,
         verdict,
         records.source_name,
-        records.device_id,
         records.session_thread,
         records.occurred_at,
         records.event_order nulls last,
