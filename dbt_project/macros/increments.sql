@@ -105,7 +105,14 @@
     {%- if asked_for or not execute or model.config.materialized != 'incremental' -%}
         {{ return(asked_for) }}
     {%- endif -%}
-    {{ return(reasons_to_rebuild(model.unique_id) | length > 0) }}
+    {#- Asked many times of a model, and the same all through its run: `graph` lives as long. -#}
+    {%- set known = graph.setdefault('rebuilds_of_' ~ invocation_id, {}) -%}
+    {%- if model.unique_id not in known -%}
+        {%- do known.update({
+            model.unique_id: reasons_to_rebuild(model.unique_id) | length > 0
+        }) -%}
+    {%- endif -%}
+    {{ return(known[model.unique_id]) }}
 {% endmacro %}
 
 
@@ -316,7 +323,7 @@
     {%- set columns = arguments.dest_columns | map(attribute='quoted') | join(', ') -%}
     {%- set key = arguments.unique_key -%}
     {%- set replaced -%}
-        {{ key }} in (
+        cast({{ key }} as {{ dbt.type_string() }}) in (
             select restated.id from raw.restated as restated
             where restated.unit = '{{ config.get('meta').unit }}'
         )

@@ -276,15 +276,16 @@ neighbours as (
     {%- set new = arguments.temp_relation -%}
     {%- set columns = arguments.dest_columns | map(attribute='quoted') | join(', ') -%}
     {%- set files = changed_files(ref('int_files_loaded')) -%}
-    {%- for unit, column in {'event': 'event_id', 'session': 'session_id', 'device': 'device_id'}.items() %}
+    {%- for unit, column in {
+        'event': 'event_id', 'session': 'session_id', 'device': 'device_id',
+        'day': 'cast(event_date as ' ~ dbt.type_string() ~ ')',
+    }.items() %}
     insert into raw.restated
     select '{{ unit }}', id from (
         select {{ column }} as id from {{ target }} where {{ in_files('file_id', files) }}
         union
-        select stored.{{ column }}
-        from {{ target }} as stored
-        inner join {{ new }} as new
-            on stored.file_id = new.file_id and stored.row_number = new.row_number
+        select {{ column }} from {{ target }}
+        where (file_id, row_number) in (select new.file_id, new.row_number from {{ new }} as new)
         union
         select {{ column }} from {{ new }}
     ) as changed

@@ -13,6 +13,7 @@ accepted_events as (
         file_id,
         row_number
     from {{ ref('int_events_accepted') }}
+    where {{ is_restated('event', 'event_id') }}
 
 )
 

@@ -33,6 +33,7 @@ accepted_events as (
         file_id,
         row_number
     from {{ ref('int_events_accepted') }}
+    where {{ is_restated('day', 'cast(event_date as ' ~ dbt.type_string() ~ ')') }}
 
 ),
 
