@@ -39,8 +39,7 @@ def write_models(folder: Path) -> None:
     (folder / "inputs.sql").write_text(inputs)
     (folder / "funnel_by_models.sql").write_text(
         "\n".join(
-            f"create or replace {_kind(node)} {node['relation_name']} as\n"
-            f"{node['compiled_code']};"
+            f"create or replace {_kind(node)} {node['relation_name']} as\n{node['compiled_code']};"
             for node in _with_parents(nodes, ENTRANTS, set())
         )
     )
