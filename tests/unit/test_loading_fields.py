@@ -139,6 +139,28 @@ def test_the_fields_of_parquet_are_those_of_the_same_records_in_json(
     assert found(here) == FIELDS
 
 
+def test_what_lists_nest_in_lists_counts_by_rows(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    tags = "[{'key': 'k', 'value': n}]"
+    items = f"[{{'sku': 'a', 'tags': {tags}}}, {{'sku': null, 'tags': {tags}}}]"
+    here.put(
+        "a.parquet",
+        parquet(
+            here.folder,
+            f"select 'x' as id, case when n = 2 then {items} when n > 2 then [] end as items "
+            "from range(4) t(n)",
+        ),
+    )
+    here.load()
+    assert found(here) == {
+        "id": {"string": 4},
+        "items": {"object[]": 1},
+        "items.sku": {"string": 1},
+        "items.tags": {"object[]": 1},
+        "items.tags.k": {"integer": 2},
+    }
+
+
 def test_the_fields_of_a_table_are_its_filled_columns(shop: Callable[..., Shop]) -> None:
     here = shop(WITH_JSON)
     here.put("a.csv", 'id,n,extra,new\n1,2,"{""a"": {""b"": [1]}}",\n2,,"{""c"": 1.5}",\n')

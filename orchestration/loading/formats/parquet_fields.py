@@ -183,12 +183,14 @@ def _look_into(
             found.append(count_json(connection, rows, "held", leaf.path))
         elif leaf.is_keyed:
             found.append(_count_keyed(connection, rows, leaf))
+        elif leaf.is_list and leaf.element_type.id == "struct":
+            found.append(_count_elements(connection, rows, leaf))
         else:
             plain.append(leaf)
     if plain:
         columns = [f"{leaf.sql} as c{number}" for number, leaf in enumerate(plain)]
         renamed = [replace(leaf, sql=f"c{number}") for number, leaf in enumerate(plain)]
-        found.append(_count(connection, rows_with(columns), renamed, is_row=True))
+        found.append(_count(connection, rows_with(columns), renamed))
     for counts in found:
         for number_of_file, each in counts.items():
             inventory = inventories[number_of_file]
@@ -206,37 +208,33 @@ def _count(
     values: str,
     leaves: Sequence[_Leaf],
     *,
-    is_row: bool = False,
+    list_of: _Leaf | None = None,
 ) -> dict[int, FieldCounts]:
     """Return in how many rows each field, and what it nests, holds something.
 
-    The values are of rows, or of elements of lists in them.
+    The values are one for each row, or the elements that a list has in it.
     """
     columns = [f"f{number}" for number in range(len(leaves))]
-    if is_row:
-        filled = ", ".join(
-            f"{leaf.is_filled} as {column}" for leaf, column in zip(leaves, columns, strict=True)
-        )
-        by_row = f"(select sample, {filled} from {values})"
+    if list_of is None:
+        held, by_row = [leaf.is_filled for leaf in leaves], ""
     else:
-        filled = ", ".join(
-            f"bool_or({leaf.is_filled}) as {column}"
-            for leaf, column in zip(leaves, columns, strict=True)
-        )
-        by_row = f"(select sample, {filled} from {values} group by sample, row_number)"
+        held = [f"bool_or({leaf.is_filled})" for leaf in leaves]
+        by_row = "group by sample, row_number"
+    filled = ", ".join(f"{each} as {column}" for each, column in zip(held, columns, strict=True))
     found: dict[int, FieldCounts] = {}
-    held: set[int] = set()
-    for number, *counts in connection.execute(
-        f"select sample, {', '.join(f'count(*) filter ({column})' for column in columns)} "
-        f"from {by_row} group by sample"
+    nesting: set[int] = set()
+    for number, row_count, *counts in connection.execute(
+        f"select sample, count(*), {', '.join(f'count(*) filter ({each})' for each in columns)} "
+        f"from (select sample, {filled} from {values} {by_row}) group by sample"
     ).fetchall():
-        filled_leaves = [(n, count) for n, count in enumerate(counts) if count]
-        held.update(n for n, _ in filled_leaves)
-        found[number] = Counter(
-            {(leaves[n].path, _type_name(leaves[n].data_type)): count for n, count in filled_leaves}
-        )
-    for n in sorted(held):
-        for number, counts in _count_within(connection, values, leaves[n]).items():
+        found[number] = Counter({_as_field(list_of): row_count} if list_of else {})
+        for place, count in enumerate(counts):
+            if count:
+                found[number][_as_field(leaves[place])] = count
+                nesting.add(place)
+    for place in sorted(nesting):
+        for number, counts in _count_within(connection, values, leaves[place]).items():
+            del counts[_as_field(leaves[place])]  # the list itself, counted by rows already
             found[number].update(counts)
     return found
 
@@ -252,14 +250,19 @@ def _count_within(
     if leaf.data_type.id == "map":
         return _count_map(connection, inner, leaf)
     if leaf.is_keyed:
-        return {
-            number: counts - Counter({_as_field(leaf): counts[_as_field(leaf)]})
-            for number, counts in _count_keyed(connection, inner, leaf).items()
-        }
+        return _count_keyed(connection, inner, leaf)
     if leaf.is_list and leaf.element_type.id == "struct":
-        elements = f"(select sample, row_number, unnest(held) as held from {inner})"
-        return _count(connection, elements, list(_leaves(leaf.path, "held", leaf.element_type)))
+        return _count_elements(connection, inner, leaf)
     return {}
+
+
+def _count_elements(
+    connection: duckdb.DuckDBPyConnection, lists: str, leaf: _Leaf
+) -> dict[int, FieldCounts]:
+    """Return the counts of a list of structs, and of each field of these."""
+    elements = f"(select sample, row_number, unnest(held) as held from {lists})"
+    leaves = list(_leaves(leaf.path, "held", leaf.element_type))
+    return _count(connection, elements, leaves, list_of=leaf)
 
 
 def _count_map(
