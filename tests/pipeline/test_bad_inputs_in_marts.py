@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from orchestration import dbt
-from orchestration.loading import create_raw_tables, load, open_warehouse
+from orchestration.loading import create_raw_tables, one_file, open_warehouse
 from orchestration.sources import read_raw_tables
 from tests.pipeline.test_bad_inputs import (
     BATTERY,
@@ -80,7 +80,7 @@ def battery_warehouse(tmp_path_factory: pytest.TempPathFactory) -> BuiltWarehous
         ) as connection,
     ):
         create_raw_tables(connection, raw_tables, [source for source, *_ in deliveries])
-        patch.setattr(load, "now", lambda: MADE_AT)
+        patch.setattr(one_file, "now", lambda: MADE_AT)
         for source, battery, inbox, raw_table in deliveries:
             for number in range(len(battery.steps)):
                 battery.deliver(number, inbox)

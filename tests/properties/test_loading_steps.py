@@ -18,8 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from orchestration.loading import (
     create_raw_tables,
-    load,
     load_source,
+    one_file,
     open_warehouse,
     replay_source,
 )
@@ -78,14 +78,15 @@ class LoadingSteps(RuleBasedStateMachine):
         self.table = table(PATTERNS[0])
         self.source = Source("shop", "log", "inbox", self.folder, max_rejected_share=1.0)
         create_raw_tables(self.connection, {"log": self.table}, [self.source])
-        self.usual_minimum, load.MIN_REJECTED = load.MIN_REJECTED, MIN_REJECTED
+        self.usual_minimum = one_file.MIN_REJECTED
+        one_file.MIN_REJECTED = MIN_REJECTED
         self.files: dict[str, Content] = {}
         self.delivered: dict[str, Content] = {}
         self.standing: dict[Content, Stand] = {}
         self.moved: dict[Content, int] = {}
 
     def teardown(self) -> None:
-        load.MIN_REJECTED = self.usual_minimum
+        one_file.MIN_REJECTED = self.usual_minimum
         self.connection.close()
         shutil.rmtree(self.folder)
 
