@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from orchestration import dbt, operations
-from orchestration.loading import FileOutcome, create_raw_tables, load_source, open_warehouse
+from orchestration.loading import FileOutcome, create_raw_tables, load_source
 from orchestration.settings import Settings
 from orchestration.sources import Source
 
@@ -94,14 +94,7 @@ def check_events(
         files = _load(own, configuration, source, paths)
         if not any(file.read for file in files):
             return EventCheck(files, 0, (), ())
-        lines: list[str] = []
-        run = dbt.run_dbt(
-            own,
-            *("build", "--exclude-resource-type", "unit_test", "test", "--select", *_MODELS),
-            on_line=lines.append,
-        )
-        if not run.succeeded:
-            raise dbt.DbtError("\n".join(["the models could not be built:", *lines[-20:]]))
+        dbt.build_models(own, "--select", *_MODELS)
         with duckdb.connect(str(own.warehouse_path), read_only=True) as connection:
             return EventCheck(
                 files,
@@ -133,12 +126,7 @@ def _load(
 ) -> tuple[FileOutcome, ...]:
     raw_table = configuration.raw_tables[source.kind]
     outcomes: list[FileOutcome] = []
-    with open_warehouse(
-        settings.warehouse_path,
-        memory_limit=settings.memory_limit,
-        threads=settings.threads,
-        temp_dir=settings.temp_dir,
-    ) as connection:
+    with operations.connect(settings) as connection:
         create_raw_tables(connection, configuration.raw_tables, [source])
         for path in paths:
             captured = replace(source, path=str(path.absolute()), project_dir=Path.cwd())

@@ -1,14 +1,30 @@
-"""Checks of Dagster's own, beside the dbt tests: is what people read recent enough?"""
+"""Checks of Dagster's own, beside the dbt tests: are the marts recent, are increments right?"""
 
 from datetime import UTC, datetime, timedelta
 
+import click
 import dagster as dg
+from pydantic import Field
 
+from orchestration import reporting, verifying
 from orchestration.publishing import read_publication
 from orchestration.settings import Settings
 
 # A daily run may take a while, and may fail once, before anybody needs to be told.
 FRESH_WITHIN = timedelta(hours=36)
+
+# It builds a sample four times, so only the job of its own includes it.
+INCREMENTS_CHECK = dg.AssetCheckKey(
+    dg.AssetKey(["marts", "events"]), "increments_equal_a_full_refresh"
+)
+
+
+class VerifyConfig(dg.Config):
+    """How much is built twice; the launchpad shows it."""
+
+    records: int = Field(
+        default=verifying.DEFAULT_RECORDS, ge=1, description="About so many of the newest records."
+    )
 
 
 def build_checks(settings: Settings, published: dg.AssetKey) -> list[dg.AssetChecksDefinition]:
@@ -41,3 +57,35 @@ def build_checks(settings: Settings, published: dg.AssetKey) -> list[dg.AssetChe
         )
 
     return [published_marts_are_fresh]
+
+
+def build_increments_check(settings: Settings) -> dg.AssetChecksDefinition:
+    """Return the check that increments give, on a sample, what a full refresh gives."""
+
+    @dg.asset_check(
+        asset=INCREMENTS_CHECK.asset_key,
+        name=INCREMENTS_CHECK.name,
+        description=(
+            "The newest records, built apart from the warehouse by increments, give in every table "
+            "the rows that a full refresh gives."
+        ),
+    )
+    def increments_equal_a_full_refresh(
+        context: dg.AssetCheckExecutionContext, config: VerifyConfig
+    ) -> dg.AssetCheckResult:
+        command = f"dagster run {context.run.run_id[:8]}"
+        done = verifying.verify(settings, command, records=config.records, say=context.log.info)
+        return dg.AssetCheckResult(
+            passed=done.passed,
+            description=None if done.passed else reporting.failed_verification(done),
+            metadata={
+                "records": done.sample.records,
+                "files": done.sample.files,
+                "seconds": round(done.seconds, 1),
+                "tables": dg.MetadataValue.md(
+                    f"```text\n{click.unstyle(reporting.verification(done))}\n```"
+                ),
+            },
+        )
+
+    return increments_equal_a_full_refresh

@@ -13,7 +13,16 @@ from typing import NoReturn
 import click
 import duckdb
 
-from orchestration import captured_events, dbt, locking, operations, progress, publishing, reporting
+from orchestration import (
+    captured_events,
+    dbt,
+    locking,
+    operations,
+    progress,
+    publishing,
+    reporting,
+    verifying,
+)
 from orchestration.loading import LoadingStopped
 from orchestration.settings import Settings, SettingsError, read_settings
 from orchestration.sources import SourcesError
@@ -25,6 +34,7 @@ _FAILURES = (
     LoadingStopped,
     locking.WarehouseBusy,
     publishing.PublishRefused,
+    verifying.CannotVerify,
     OSError,
 )
 _MISTAKES = (
@@ -216,6 +226,40 @@ def check_events(
     click.echo(reporting.event_check_json(check) if as_json else reporting.event_check(check))
     if not check.passed:
         raise SystemExit(1)
+
+
+@main.command()
+@click.option(
+    "--records",
+    type=click.IntRange(min=1),
+    default=verifying.DEFAULT_RECORDS,
+    show_default=True,
+    help="About so many of the newest records.",
+)
+@command
+def verify(settings: Settings, records: int) -> None:
+    """Check on your own data that increments give what a full refresh gives.
+
+    Copies the newest files away from the warehouse, builds them there by increments, the newest
+    first, and then anew, and compares every table row for row.
+    """
+    _heading("verify")
+    with progress.counter(sys.stdout) as count:
+
+        def say(text: str) -> None:
+            count(None)
+            click.echo(f"  {text}")
+
+        done = verifying.verify(
+            settings,
+            "clickstream verify",
+            records=records,
+            say=say,
+            on_line=lambda line: count(progress.of_dbt_line(line)),
+        )
+    click.echo(reporting.verification(done))
+    if not done.passed:
+        raise CommandFailed(reporting.failed_verification(done))
 
 
 @main.command()

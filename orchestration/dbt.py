@@ -14,6 +14,7 @@ from orchestration.settings import Settings
 
 # Unit tests are about the SQL, not about the data: `make test` runs them, a build does not.
 BUILD = ("build", "--exclude-resource-type", "unit_test")
+_MODELS = (*BUILD, "test")
 
 _GOOD = {"success", "pass", "warn", "no-op"}
 
@@ -89,6 +90,25 @@ def run_dbt(
     else:
         exit_code = _run_by_line([*command, "--no-use-colors"], environment, on_line)
     return DbtRun(exit_code, time.monotonic() - started, tuple(_read_results(results_path)))
+
+
+def build_models(
+    settings: Settings, *arguments: str, on_line: Callable[[str], None] = lambda _: None
+) -> DbtRun:
+    """Build seeds and models without a test, and raise DbtError with dbt's last words if it fails.
+
+    Each line that dbt prints goes to `on_line`.
+    """
+    lines: list[str] = []
+
+    def remember(line: str) -> None:
+        lines.append(line)
+        on_line(line)
+
+    run = run_dbt(settings, *_MODELS, *arguments, on_line=remember)
+    if not run.succeeded:
+        raise DbtError("\n".join(["the models could not be built:", *lines[-20:]]))
+    return run
 
 
 def dbt_executable() -> str:

@@ -8,10 +8,10 @@ from orchestration.assets.dbt_models import build_dbt_assets, build_dbt_resource
 from orchestration.assets.published_marts import PUBLISHED_MARTS, build_published_marts
 from orchestration.assets.raw_events import build_raw_assets
 from orchestration.assets.rejected_records import build_replay_job
-from orchestration.checks import build_checks
+from orchestration.checks import build_checks, build_increments_check
 from orchestration.dbt import ensure_manifest
 from orchestration.operations import read_configuration
-from orchestration.schedules import LOAD_BUILD_PUBLISH, build_schedules
+from orchestration.schedules import LOAD_BUILD_PUBLISH, VERIFY_INCREMENTS, build_schedules
 from orchestration.sensors import build_sensors
 from orchestration.settings import Settings, read_settings
 
@@ -30,8 +30,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             dbt_models,
             build_published_marts(settings, dbt_models),
         ],
-        asset_checks=checks,
-        jobs=[LOAD_BUILD_PUBLISH, build_replay_job(settings)],
+        asset_checks=[*checks, build_increments_check(settings)],
+        jobs=[LOAD_BUILD_PUBLISH, VERIFY_INCREMENTS, build_replay_job(settings)],
         schedules=build_schedules(checks),
         sensors=build_sensors(settings, configuration),
         resources={"dbt_cli": build_dbt_resource(settings)},

@@ -113,7 +113,7 @@ def prepare(settings: Settings) -> Configuration:
     Call with the warehouse lock held.
     """
     configuration = read_configuration(settings)
-    with _open(settings) as connection:
+    with connect(settings) as connection:
         create_raw_tables(connection, configuration.raw_tables, configuration.sources)
     return configuration
 
@@ -133,7 +133,7 @@ def load(
     configuration = read_configuration(settings)
     chosen = configuration.chosen(names)
     loads = []
-    with _open(settings) as connection:
+    with connect(settings) as connection:
         create_raw_tables(connection, configuration.raw_tables, configuration.sources)
         for source in chosen:
             started = time.monotonic()
@@ -175,7 +175,7 @@ def replay(
     configuration = read_configuration(settings)
     chosen = configuration.chosen(names)
     replays = []
-    with _open(settings) as connection:
+    with connect(settings) as connection:
         create_raw_tables(connection, configuration.raw_tables, configuration.sources)
         for source in chosen:
             started = time.monotonic()
@@ -207,7 +207,8 @@ def build(
     return dbt.run_dbt(settings, *arguments, on_line=on_line)
 
 
-def _open(settings: Settings) -> duckdb.DuckDBPyConnection:
+def connect(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """Open the warehouse of the settings for writing, within their limits."""
     return open_warehouse(
         settings.warehouse_path,
         memory_limit=settings.memory_limit,

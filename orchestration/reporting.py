@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from orchestration.captured_events import EventCheck, Finding
+from orchestration.comparing import Example
 from orchestration.dbt import DbtRun
 from orchestration.loading import FileOutcome
 from orchestration.operations import SourceLoad, SourceReplay
@@ -19,12 +20,14 @@ from orchestration.progress import size
 from orchestration.publishing import Publication, previous_path
 from orchestration.settings import Settings
 from orchestration.status import SourceStatus, Status, Totals
+from orchestration.verifying import Verification
 
 _SHOWN_REFUSALS = 5
 _SHOWN_FAILURES = 5
 _SHOWN_REJECTIONS = 20
 _SHOWN_CHARACTERS = 80
 _SHOWN_NUMBERS = 5
+_SHOWN_VALUES = 4
 
 
 def one_line(message: object) -> str:
@@ -218,6 +221,55 @@ def status(settings: Settings, status: Status, now: datetime) -> str:
     )
 
 
+def verification(done: Verification) -> str:
+    """Return how each table that increments gave compares with the one that was built anew."""
+    rows = [(table.name, f"{table.rows:,}", f"{table.differences:,}") for table in done.tables]
+    lines = [
+        f"  {line}" for line in _table(("table", "rows", "differ"), rows, left={0}).splitlines()
+    ]
+    for table in done.differing:
+        shown = f"{table.name}: {difference(table.example)}"
+        lines.append(click.style(f"  {shown}", fg="red"))
+    total = sum(table.rows for table in done.tables)
+    lines.append(
+        f"  compared {_count(len(done.tables), 'table')}, {_count(total, 'row')}: "
+        f"{_count(len(done.differing), 'table')} differ{'s' if len(done.differing) == 1 else ''} "
+        f"({done.seconds:.1f} s in all)"
+    )
+    return "\n".join(lines)
+
+
+def failed_verification(done: Verification) -> str:
+    """Return which tables differ, and what to do until that is mended."""
+    names = ", ".join(table.name for table in done.differing)
+    return (
+        f"increments give something else than a build anew in {names}: a model is at fault; until "
+        "it is mended, clickstream run --full-refresh gives true tables"
+    )
+
+
+def difference(example: Example) -> str:
+    """Return what one row is by increments, and what it is anew."""
+    row = example.found or example.expected
+    which = f"{example.key} = {_value(row[example.key])}"
+    if not example.columns:
+        where = "anew" if example.found is None else "by increments"
+        others = [name for name in row if name != example.key and row[name] is not None]
+        shown = ", ".join(f"{name} = {_value(row[name])}" for name in others[:_SHOWN_VALUES])
+        return f"the row {which} ({shown}) is there only {where}"
+    shown = "; ".join(
+        f"{name} is {_value(example.found[name])} by increments, "
+        f"{_value(example.expected[name])} anew"
+        for name in example.columns[:_SHOWN_VALUES]
+    )
+    more = len(example.columns) - _SHOWN_VALUES
+    return f"{which}: {shown}{f'; and {more} more columns' if more > 0 else ''}"
+
+
+def _value(value: object) -> str:
+    return "null" if value is None else _shortened(str(value))
+
+
 def event_check(check: EventCheck) -> str:
     """Return how captured events break the tracking plan: each event with what is wrong with it."""
     lines = []
@@ -320,7 +372,8 @@ def _sources_paragraph(settings: Settings, status: Status, now: datetime) -> str
     if status.warehouse is None:
         return f"{path(settings.warehouse_path)} does not exist yet; run: clickstream run"
     header = ("source", "kind", "files", "refused", "read", "loaded", "rejected", "last load")
-    table = _table(header, [_source_row(source, now) for source in status.warehouse.sources])
+    rows = [_source_row(source, now) for source in status.warehouse.sources]
+    table = _table(header, rows, left={0, 1, len(header) - 1})
     remarks = [
         read_otherwise(name, len(files), {option for names in files.values() for option in names})
         for name, files in status.warehouse.read_otherwise.items()
@@ -377,10 +430,9 @@ def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
     return "\n".join(f"  {name:<20} {value}".rstrip() for name, value in pairs)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return rows under a header, text to the left, the numbers in between to the right."""
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: set[int]) -> str:
+    """Return rows under a header, the columns `left` to the left, numbers to the right."""
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-    left = {0, 1, len(header) - 1}
     lines = [
         "  ".join(
             cell.ljust(width) if i in left else cell.rjust(width)

@@ -10,13 +10,14 @@ import fsspec
 import pytest
 import yaml
 
-from orchestration import dagster_home, locking, operations
+from orchestration import comparing, dagster_home, locking, operations, verifying
 from orchestration.assets.raw_events import build_raw_assets
 from orchestration.assets.rejected_records import build_replay_job
-from orchestration.checks import build_checks
+from orchestration.checks import INCREMENTS_CHECK, build_checks, build_increments_check
 from orchestration.definitions import build_definitions
 from orchestration.loading.formats import json_verdict
 from orchestration.publishing import read_publication
+from orchestration.schedules import VERIFY_INCREMENTS
 from orchestration.sensors import build_sensors
 from orchestration.settings import Settings, read_settings
 
@@ -144,7 +145,8 @@ def test_a_promise_is_shown_in_its_own_words(graph):
 
 def test_nothing_runs_by_itself_until_somebody_turns_it_on(definitions):
     repository = definitions.get_repository_def()
-    assert {s.name for s in repository.schedule_defs} == {"every_night", "every_hour"}
+    names = {schedule.name for schedule in repository.schedule_defs}
+    assert names == {"every_night", "every_hour", "every_week"}
     assert all(
         s.default_status == dg.DefaultScheduleStatus.STOPPED for s in repository.schedule_defs
     )
@@ -167,6 +169,44 @@ def test_the_whole_job_loads_builds_checks_and_publishes(definitions, settings):
         if check.check_name == "published_marts_are_fresh"
     )
     assert check.passed
+
+
+def test_increments_are_verified_by_a_job_of_its_own(definitions):
+    def checked_by(job: str) -> set[dg.AssetCheckKey]:
+        return set(definitions.resolve_job_def(job).asset_layer.asset_graph.asset_check_keys)
+
+    assert checked_by("verify_increments") == {INCREMENTS_CHECK}
+    assert INCREMENTS_CHECK not in checked_by("load_build_publish")
+
+
+@pytest.mark.parametrize("differing", [0, 2])
+def test_the_check_of_increments_says_what_differs(settings, monkeypatch, differing):
+    asked = {}
+
+    def verify(*_: object, **options: object) -> verifying.Verification:
+        asked.update(options)
+        example = comparing.Example("event_id", None, {"event_id": "e1", "name": "click"})
+        table = comparing.TableComparison("marts.events", 9, differing, 0, example)
+        return verifying.Verification(verifying.Sample(1, 3, 9, 0.1), (table,), 1.0)
+
+    monkeypatch.setattr(verifying, "verify", verify)
+
+    @dg.asset(key=INCREMENTS_CHECK.asset_key)
+    def events() -> None: ...
+
+    job = dg.Definitions(
+        assets=[events],
+        asset_checks=[build_increments_check(settings)],
+        jobs=[VERIFY_INCREMENTS],
+    ).resolve_job_def("verify_increments")
+    name = "marts__events_increments_equal_a_full_refresh"
+    result = job.execute_in_process(run_config={"ops": {name: {"config": {"records": 9}}}})
+    (check,) = result.get_asset_check_evaluations()
+    assert (check.passed, asked["records"]) == (not differing, 9)
+    assert check.metadata["records"].value == 9
+    assert ("marts.events" in (check.description or "")) == bool(differing)
+    shown = check.metadata["tables"].value
+    assert ("the row event_id = e1 (name = click) is there only anew" in shown) == bool(differing)
 
 
 def run_sources(settings: Settings, **config: object) -> dg.ExecuteInProcessResult:

@@ -63,7 +63,7 @@ def load(settings: Settings) -> None:
 
 def build_without_tests(settings: Settings) -> None:
     """Build seeds and models with dbt, leaving out dbt's own tests."""
-    run_dbt(settings, "build", "--exclude-resource-type", "unit_test", "test")
+    dbt.build_models(settings)
 
 
 def run_dbt(settings: Settings, *arguments: str) -> None:
