@@ -250,12 +250,12 @@ def verify(settings: Settings, records: int) -> None:
             count(None)
             click.echo(f"  {text}")
 
+        def on_line(line: str) -> None:
+            if made := progress.of_dbt_line(line):
+                count(made)
+
         done = verifying.verify(
-            settings,
-            "clickstream verify",
-            records=records,
-            say=say,
-            on_line=lambda line: count(progress.of_dbt_line(line)),
+            settings, "clickstream verify", records=records, say=say, on_line=on_line
         )
     click.echo(reporting.verification(done))
     if not done.passed:

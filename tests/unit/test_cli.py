@@ -38,7 +38,7 @@ def invoke(settings: Settings, tmp_path, monkeypatch):
 def test_every_command_is_explained(invoke):
     result = invoke("--help")
     assert result.exit_code == 0
-    for command in ("prepare", "load", "replay", "build", "publish", "run", "status", "ui"):
+    for command in "prepare load replay build publish run status verify ui".split():
         assert f"\n  {command} " in result.output
 
 
