@@ -73,13 +73,14 @@ class Told:
     campaign: str | None
     order_id: str | None
     came: int | None
+    previous: str | None
     other: str
 
     def of(self, history: int) -> "Told":
         """Return the same of devices, users, visits and orders that no other history knows."""
         own = {
             name: f"{value}{history}"
-            for name in ("event_id", "device", "user", "visit", "order_id")
+            for name in ("event_id", "device", "user", "previous", "visit", "order_id")
             if (value := getattr(self, name)) is not None and value != "guest"
         }
         return replace(self, **own)
@@ -93,9 +94,9 @@ MOMENTS = [
     for quarters in range(12)
     for micros in (-1, 0, 1)
 ]
-NAMES = ["page_view", "page_view", "scroll", "purchase", "add_to_cart", "sign_up"]
+NAMES = ["page_view", "page_view", "purchase", "purchase", "add_to_cart", "sign_up"]
 PAGES = ["/", "/p/1", "/p/1?utm_source=news&utm_medium=email&gclid=1", "/cart"]
-OTHERS = [""] * 12 + ["bot", "phone", "item", "engaged", "referrer", "link", "no time"]
+OTHERS = [""] * 12 + ["bot", "phone", "item", "engaged", "referrer", "no time"]
 WHAT_BECOMES = ["withdrawn", "withdrawn", "read again", "read in part", "repeated"]
 GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 16_0 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1"
@@ -110,7 +111,7 @@ def generic_row(told: Told) -> Row:
         "received_at": None if told.came is None else str(BEGINNING + timedelta(days=told.came)),
         "device_id": told.device,
         "user_id": told.user,
-        "previous_id": told.visit if told.other == "link" else None,
+        "previous_id": told.previous,
         "session_id": told.visit,
         "page_url": f"https://site.example{told.page}",
         "referrer_url": "https://www.google.com/" if told.other == "referrer" else None,
@@ -177,15 +178,16 @@ FIELDS = {
     "at": [*HALF_HOURS * len(MOMENTS), *MOMENTS * 4],
     "order": [None, 1, 2],
     "device": ["d"] * 10 + ["e", None],
-    "user": [None, None, None, None, None, None, "anna", "bert", "guest"],
+    "user": [None, None, None, None, "anna", "bert", "guest"],
     "visit": ["v", "v", "w", None],
     "page": PAGES,
     "campaign": [None, None, None, None, None, "spring", "autumn"],
-    "order_id": [None, "o", "p"],
+    "order_id": [None, "o", "o", "p"],
     "came": [None, None, 0, 1],
+    "previous": [None] * 8 + ["anna", "anna", "retired", "d"],
     "other": OTHERS,
 }
-CHANGED = ["is_elsewhere", "at", "at", "device", "user", "campaign", "order_id", "came", "other"]
+CHANGED = ["is_elsewhere", "at", "at", "device", "user", "campaign", "order_id", "came", "previous"]
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,12 @@ def record(cursor: DuckDBCursorWrapper, sql: str, bindings: Any = None) -> Any:
     """Run the statement, and write down what it is and which node it is about."""
     comment = _COMMENT.match(sql)
     node_id = json.loads(comment[1]).get("node_id") if comment else None
+    plain = sql[comment.end() :] if comment else sql
+    if plain.lstrip().startswith("comment on "):
+        return run_by_dbt(cursor, "select 1")
     # Rows with parameters are those of seeds, which stay as they are.
     if not bindings:
-        recorded.append({"node_id": node_id, "sql": sql[comment.end() :] if comment else sql})
+        recorded.append({"node_id": node_id, "sql": plain})
     return run_by_dbt(cursor, sql, bindings)
 
 

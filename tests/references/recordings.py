@@ -138,6 +138,7 @@ def record(
     ]
     places = ("--project-dir", settings.dbt_project_dir, "--profiles-dir", settings.profiles_dir)
     places += ("--target-path", folder / "dbt", "--log-path", folder / "dbt", "--threads", 1)
+    places += ("--log-level-file", "none")
     plan = {
         "warehouse": str(settings.warehouse_path),
         "places": [str(place) for place in places],
