@@ -54,7 +54,7 @@ class LoadSummary:
         return sum(file.rejected for file in self.files)
 
     @property
-    def bytesinsert_contents(self) -> int:
+    def bytes_read(self) -> int:
         """Return how large the files are whose records were read."""
         return sum(file.bytes for file in self.files if file.status == "loaded")
 
