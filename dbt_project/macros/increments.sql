@@ -316,7 +316,7 @@
 
 {#- Replaces what the model gives anew: all units of `meta.unit` that this run has changed, and any
     other whose key comes up. `meta.passes_on` lists the units that change with them, each with the
-    column that tells which. #}
+    column that tells which; `meta.passes_on_where_it_differs` those that change with its rows alone. #}
 {% macro get_incremental_restate_sql(arguments) %}
     {%- set target = arguments.target_relation -%}
     {%- set new = arguments.temp_relation -%}
@@ -337,6 +337,23 @@
         select {{ column }} from {{ new }}
     ) as changed
     where id is not null;
+    {%- endfor %}
+    {%- for unit, column in config.get('meta').get('passes_on_where_it_differs', []) %}
+    insert into raw.restated
+    select distinct '{{ unit }}', {{ column }} from (
+        (
+            select {{ columns }} from {{ target }} where {{ replaced }}
+            except all
+            select {{ columns }} from {{ new }}
+        )
+        union all
+        (
+            select {{ columns }} from {{ new }}
+            except all
+            select {{ columns }} from {{ target }} where {{ replaced }}
+        )
+    ) as differences
+    where {{ column }} is not null;
     {%- endfor %}
     delete from {{ target }} where {{ replaced }};
     insert into {{ target }} ({{ columns }}) select {{ columns }} from {{ new }};
