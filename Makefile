@@ -45,6 +45,7 @@ PAIRS ?= 3
 bench: $(READY) $(BENCH_READY)  ## Measure beside the limit and other engines (SIZE=10000000 BIG_FILE=1)
 	$(BIN)/python -m benchmarks.loading --events $(SIZE) --pairs $(PAIRS) $(if $(BIG_FILE),--big-file)
 	$(BIN)/python -m benchmarks.building --events $(SIZE) --pairs $(PAIRS)
+	$(BIN)/python -m benchmarks.increments --events $(SIZE) --pairs $(PAIRS)
 	$(BIN)/python -m benchmarks.questions --events $(SIZE) --pairs $(PAIRS)
 
 clean:  ## Remove the environment and the caches; data/ stays
