@@ -4,8 +4,8 @@
     `raw.built_from` says of every incremental table what it was built from: its files, and the
     code, settings, seeds and sources above it. Files that differ are an increment; anything else
     that differs is another history, and the table is built anew.
-    `raw.restated` lists the events, sessions, devices and persons that a run has changed, until
-    all incremental tables have followed. Redoing one twice does no harm, so a run that was killed,
+    `raw.restated` lists the units (events, sessions, devices, days, persons, identities, identifiers,
+    conversions) that a run has changed, until all incremental tables have followed. Redoing one twice does no harm, so a run that was killed,
     or that built some of the models only, is made good by the next.
 -#}
 
@@ -143,7 +143,8 @@
 
 
 {#- Everything but files that decides what is in a table: {'code int_x': checksum, 'seed y': …,
-    'setting session_timeout_minutes': 30, 'source shop': …, 'macros': …, 'built anew int_z': when}. #}
+    'setting session_timeout_minutes': 30, 'source shop': …, 'macros clickstream': …, 'table int_z':
+    when that one was last built anew}. #}
 {% macro inputs_of(unique_id) %}
     {%- set inputs = {} -%}
     {%- set all_code = [] -%}
@@ -303,8 +304,8 @@
 {%- endmacro %}
 
 
-{#- A condition: the column names a unit (`event`, `session`, `device` or `person`) that this run has
-    changed; no condition where the table is built whole. #}
+{#- A condition: the column names a unit of that kind that this run has changed; no condition where the
+    table is built whole. #}
 {% macro is_restated(unit, column) -%}
     {%- if is_increment() -%}
         {{ column }} in (select restated.id from raw.restated as restated where restated.unit = '{{ unit }}')
