@@ -13,7 +13,7 @@ from pathlib import Path
 from orchestration.settings import Settings
 
 # Unit tests are about the SQL, not about the data: `make test` runs them, a build does not.
-BUILD = ("build", "--exclude-resource-type", "unit_test")
+BUILD = ("build", "--partial-parse", "--exclude-resource-type", "unit_test")
 _MODELS = (*BUILD, "test")
 
 _GOOD = {"success", "pass", "warn", "no-op"}
@@ -79,7 +79,7 @@ def run_dbt(
     What dbt prints goes to the terminal as it is, or else line by line to `on_line`.
     """
     target_dir = target_dir or settings.dbt_run_dir
-    target_dir.mkdir(parents=True, exist_ok=True)
+    forget_another_project(settings, target_dir)
     results_path = target_dir / "run_results.json"
     results_path.unlink(missing_ok=True)
     started = time.monotonic()
@@ -90,6 +90,18 @@ def run_dbt(
     else:
         exit_code = _run_by_line([*command, "--no-use-colors"], environment, on_line)
     return DbtRun(exit_code, time.monotonic() - started, tuple(_read_results(results_path)))
+
+
+def forget_another_project(settings: Settings, target_dir: Path) -> None:
+    """Delete what dbt remembers of a project that stood elsewhere: its seeds remember their folder.
+
+    Call before a run with `--partial-parse`, which parses again only what has changed.
+    """
+    target_dir.mkdir(parents=True, exist_ok=True)
+    place = target_dir / "project_dir"
+    if not place.exists() or place.read_text() != str(settings.dbt_project_dir):
+        (target_dir / "partial_parse.msgpack").unlink(missing_ok=True)
+        place.write_text(str(settings.dbt_project_dir))
 
 
 def build_models(
@@ -125,10 +137,11 @@ def ensure_manifest(settings: Settings) -> Path:
     if _is_current(manifest_path, settings):
         return manifest_path
     target_dir = settings.manifest_dir
-    target_dir.mkdir(parents=True, exist_ok=True)
     manifest_path.unlink(missing_ok=True)
     lines: list[str] = []
-    run_dbt(settings, "--quiet", "parse", target_dir=target_dir, on_line=lines.append)
+    run_dbt(
+        settings, "--quiet", "parse", "--partial-parse", target_dir=target_dir, on_line=lines.append
+    )
     if not manifest_path.exists():
         said = " · ".join(line.strip() for line in lines[-4:]) or "it said nothing"
         raise DbtError(f"dbt cannot parse {settings.dbt_project_dir}: {said}")

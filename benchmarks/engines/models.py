@@ -16,7 +16,7 @@ NAMED, SESSIONIZED, HORIZONS = (
 )
 ENTRANTS = "model.clickstream.funnel_entrants"
 GIVEN = ("event_id", "source_name", "event_name", "occurred_at", "event_date", "device_id")
-GIVEN += ("user_id", "page_path")
+GIVEN += ("user_id", "page_path", "file_id", "row_number")
 """Columns of the named events that the benchmark has; the others are null."""
 
 

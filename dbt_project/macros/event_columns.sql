@@ -55,6 +55,12 @@
     {{ return(['matomo']) }}
 {% endmacro %}
 
+{#- The kinds whose properties are dear to unpack: their staging models have `properties_hash`, of the
+    raw fields, beside the contract. #}
+{% macro source_kinds_that_hash_properties() %}
+    {{ return(['ga4']) }}
+{% endmacro %}
+
 {#- The kinds whose records say that two ids are one person's: stg_<kind>__identity_links. #}
 {% macro source_kinds_with_identity_links() %}
     {{ return(['generic', 'mixpanel', 'posthog', 'segment', 'segment_warehouse']) }}

@@ -4,7 +4,8 @@
     {{ return([
         'source_event_name', 'occurred_at', 'device_id', 'user_id', 'page_url', 'page_title',
         'referrer_url', 'utm_source', 'utm_medium', 'utm_campaign', 'user_agent', 'order_id',
-        'revenue', 'currency', 'item_id', 'engaged_seconds', 'scroll_percent', 'properties',
+        'revenue', 'currency', 'item_id', 'engaged_seconds', 'scroll_percent',
+        'properties_hash',
     ]) }}
 {% endmacro %}
 

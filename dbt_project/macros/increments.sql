@@ -4,9 +4,10 @@
     `raw.built_from` says of every incremental table what it was built from: its files, and the
     code, settings, seeds and sources above it. Files that differ are an increment; anything else
     that differs is another history, and the table is built anew.
-    `raw.restated` lists the units (events, sessions, devices, days, persons, identities, identifiers,
-    conversions) that a run has changed, until all incremental tables have followed. Redoing one twice does no harm, so a run that was killed,
-    or that built some of the models only, is made good by the next.
+    `raw.restated` lists the units (events, sessions and their ownership, devices, days, persons,
+    identities, identifiers, conversions) that a run has changed, until all incremental tables have
+    followed. Redoing one twice does no harm, so a run that was killed, or that built some of the models
+    only, is made good by the next.
 -#}
 
 {#- Before a run: the two tables, and what will be built anew and why. #}
@@ -144,7 +145,7 @@
 
 {#- Everything but files that decides what is in a table: {'code int_x': checksum, 'seed y': …,
     'setting session_timeout_minutes': 30, 'source shop': …, 'macros clickstream': …, 'table int_z':
-    when that one was last built anew}. #}
+    when that one was last built anew, 'engine version': …}. #}
 {% macro inputs_of(unique_id) %}
     {%- set inputs = {} -%}
     {%- set all_code = [] -%}
@@ -152,6 +153,8 @@
         {%- do all_code.append(macro.macro.macro_sql) -%}
     {%- endfor -%}
     {%- do inputs.update({'macros ' ~ project_name: local_md5(all_code | sort | join('\n'))}) -%}
+    {#- hashes that are kept hold for one version of the engine -#}
+    {%- do inputs.update({'engine version': run_query('select version()').rows[0][0]}) -%}
     {%- set rebuilt = _times_built_anew() -%}
     {%- set upstream = _upstream(unique_id) -%}
     {%- for id in upstream if id in graph.nodes -%}
@@ -309,6 +312,25 @@
 {% macro is_restated(unit, column) -%}
     {%- if is_increment() -%}
         {{ column }} in (select restated.id from raw.restated as restated where restated.unit = '{{ unit }}')
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- A condition: the column names a file that holds such a unit of `events`; no condition where the table is
+    built whole. A list of values, as in in_files: without it, raw records of all history are unpacked
+    before a join leaves out all but these. #}
+{% macro in_files_of_restated(unit, column, events, file_column) -%}
+    {%- if is_increment() -%}
+        {%- set files = [] -%}
+        {%- for row in run_query(
+            'select distinct events.file_id from ' ~ events ~ ' as events where '
+            ~ is_restated(unit, column)
+        ) -%}
+            {%- do files.append(row[0]) -%}
+        {%- endfor -%}
+        {{ in_files(file_column, files) }}
     {%- else -%}
         true
     {%- endif -%}

@@ -91,6 +91,7 @@ def build_dbt_assets(
         command = f"dagster run {context.run.run_id[:8]}"
         with operations.warehouse_lock(settings, command, say=context.log.info):
             operations.prepare(settings)
+            dbt.forget_another_project(settings, settings.dbt_run_dir)
             run = dbt_cli.cli(list(dbt.BUILD), context=context, target_path=settings.dbt_run_dir)
             # Not .fetch_row_counts(): it keeps the warehouse open in this process, and withholds
             # every result until dbt has ended.

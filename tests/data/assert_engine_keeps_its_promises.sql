@@ -51,7 +51,11 @@
     (is_json("'{a'"), 'false'),
     (json_text("'{\"a\":{\"b\":\"c\"}}'", '$.a.b'), 'c'),
     (json_text("'{\"a\":1}'", '$.b'), none),
-    (json_from({'a': '1', 'b': 'null'}), '{"a":1,"b":null}'),
+    (json_from({'a "x"': '1', 'b': 'null', 'c': "'d'"}), '{"a \\"x\\"":1,"c":"d"}'),
+    (json_from({'b': 'null'}), '{}'),
+    (json_of("{'a': 1, 'b': null, 'c': {'d': null}, 'e': [{'f': null}]}"), '{"a":1,"c":{},"e":[{"f":null}]}'),
+    ("cast(" ~ hash_of(["[{'a': 'x'}]", 'null']) ~ " = " ~ hash_of(["[{'a': 'x'}]", 'null']) ~ " as varchar)", 'true'),
+    ("cast(" ~ hash_of(["[{'a': 'x'}]", 'null']) ~ " = " ~ hash_of(["[{'a': 'y'}]", 'null']) ~ " as varchar)", 'false'),
     (first_element(json_elements_with_prefix(
         "'{\"data\":[{\"s\":\"x/1\"},{\"s\":\"y/1\"},{\"s\":\"y/2\"}]}'", '$.data', '$.s', 'y/'
     )), '{"s":"y/1"}'),

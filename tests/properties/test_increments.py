@@ -347,7 +347,12 @@ def run_increments(
 
 
 def keep(replay: Replay, schema: str) -> None:
-    for of, what in (("intermediate", "table"), ("marts", "view"), ("quality", "view")):
+    for of, what in (
+        ("intermediate", "table"),
+        ("marts", "table"),
+        ("marts", "view"),
+        ("quality", "view"),
+    ):
         for name in names(replay.connection, what, of):
             replay.connection.execute(f"create table {schema}.{name} as from {of}.{name}")
 

@@ -35,7 +35,10 @@ RECORD_OF_CHANGED_FILE = f"""
 """
 
 _LIST_OF_FILES = f"in ('{CHANGED_FILE}')"
-_ASKS_FOR_CHANGED_FILES = "select coalesce(loaded.file_id, built.input) from "
+_ASKS_FOR_FILES = (
+    "select coalesce(loaded.file_id, built.input) from ",
+    "select distinct events.file_id from ",
+)
 _REMARKS = re.compile(r"(\s*(/\*.*?\*/|--[^\n]*\n))*\s*", re.DOTALL)
 _WRITES = re.compile(
     r"(create\s+(or\s+replace\s+)?(temp\w*\s+)?table|insert|update|delete|alter\s+table|drop\s+table)\s"
@@ -197,13 +200,13 @@ def _run(
 
 
 def _statements(path: Path) -> tuple[Statement, ...]:
-    """Return what writes tables, and what asks which files have changed."""
+    """Return what writes tables, and what asks which files are concerned."""
     found = []
     for recorded in json.loads(path.read_text()):
         sql = _REMARKS.sub("", recorded["sql"], count=1)
         kind, _, name = (recorded["node_id"] or "").rpartition(".")
         is_seed = kind.startswith("seed.")
-        if not is_seed and (_WRITES.match(sql.lower()) or sql.startswith(_ASKS_FOR_CHANGED_FILES)):
+        if not is_seed and (_WRITES.match(sql.lower()) or sql.startswith(_ASKS_FOR_FILES)):
             # one connection runs many increments
             sql = re.sub("^create temporary table", "create or replace temporary table", sql)
             assert CHANGED_FILE not in sql.replace(_LIST_OF_FILES, ""), sql
@@ -274,7 +277,7 @@ class Replay:
                 return
             if not _is_of(statement, models):
                 continue
-            if statement.sql.startswith(_ASKS_FOR_CHANGED_FILES):
+            if statement.sql.startswith(_ASKS_FOR_FILES):
                 files = [row[0] for row in self.connection.execute(statement.sql).fetchall()]
                 continue
             listed = ", ".join(f"'{file}'" for file in files) or "'no file'"
@@ -283,9 +286,10 @@ class Replay:
     def build(self, models: Set[str] | None = None) -> None:
         """Build every table anew, or those of some models alone."""
         self.stage()
-        for table in names(self.connection, "table", "intermediate"):
-            if models is None or table in models:
-                self.connection.execute(f"drop table intermediate.{table}")
+        for schema in ("intermediate", "marts"):
+            for table in names(self.connection, "table", schema):
+                if models is None or table in models:
+                    self.connection.execute(f"drop table {schema}.{table}")
         for statement in self.recording.build:
             if _is_of(statement, models):
                 self.connection.execute(statement.sql)

@@ -89,10 +89,13 @@
 {%- endmacro %}
 
 {% macro duckdb__json_from(pairs) -%}
-    json_object(
-        {%- for key, value in pairs.items() %}
-        '{{ key }}', {{ value }}{{ ',' if not loop.last }}
-        {%- endfor %}
+    {#- by text: json_object costs a fifth more, and writes every null -#}
+    cast(
+        '{' || substr(concat(
+            {%- for key, value in pairs.items() %}
+            ',{{ tojson(key) | replace("'", "''") }}:' || to_json({{ value }}){{ ',' if not loop.last }}
+            {%- endfor %}
+        ), 2) || '}' as json
     )
 {%- endmacro %}
 
@@ -101,7 +104,8 @@
 {%- endmacro %}
 
 {% macro duckdb__json_of(value) -%}
-    to_json({{ value }})
+    {#- a patch to nothing has all members but those that are null -#}
+    json_merge_patch('{}', to_json({{ value }}))
 {%- endmacro %}
 
 {% macro duckdb__keys_of(keyed_list) -%}
@@ -224,6 +228,14 @@
 
 {% macro duckdb__replace_matches(text, pattern, replacement) -%}
     regexp_replace({{ text }}, {{ pattern }}, {{ replacement }}, 'g')
+{%- endmacro %}
+
+{% macro duckdb__hash_of(values) -%}
+    hash({{ values | join(', ') }})
+{%- endmacro %}
+
+{% macro duckdb__computed_once() -%}
+    materialized
 {%- endmacro %}
 
 {#- A window without partition and order takes the rows as they come and sorts nothing; DuckDB keeps

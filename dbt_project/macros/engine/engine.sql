@@ -155,3 +155,11 @@
 {% macro json_of_tagged_value(json) -%}
     {{ return(adapter.dispatch('json_of_tagged_value', 'clickstream')(json)) }}
 {%- endmacro %}
+
+{% macro computed_once() -%}
+    {{ return(adapter.dispatch('computed_once', 'clickstream')()) }}
+{%- endmacro %}
+
+{% macro hash_of(values) -%}
+    {{ return(adapter.dispatch('hash_of', 'clickstream')(values)) }}
+{%- endmacro %}

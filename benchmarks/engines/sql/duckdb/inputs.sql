@@ -7,11 +7,10 @@ create view intermediate.int_events_named as
 select
     events.*,
     cast(events.occurred_at as date) as event_date,
+    'events' as file_id,
+    events.rowid as row_number,
     $columns_that_no_question_needs
 from main.events;
-
-create view intermediate.int_events_unioned as
-select event_id from main.events;
 
 create view intermediate.int_events_sessionized as
 $int_events_sessionized;

@@ -1,23 +1,61 @@
 -- the touches of a conversion: the person's own human sessions that began at or before it, within
 -- the look-back
+{%- set lookback_micros
+    = 'cast(' ~ var('attribution_lookback_days') ~ ' as bigint) * 86400000000' -%}
+{%- set is_changed
+    = is_restated('session', 'session_id') ~ ' or ' ~ is_restated('ownership', 'session_id') %}
 with
+
+sessions as (
+
+    select * from {{ ref('int_sessions_identified') }}
+    where not is_bot
+
+),
+
+{% if is_increment() -%}
+changed_sessions as (
+
+    select
+        person_id,
+        started_at
+    from sessions
+    where {{ is_changed }}
+
+),
+
+-- what a changed session touches, and what it has touched
+touched_conversions as (
+
+    select conversions.conversion_id
+    from {{ ref('int_conversions_identified') }} as conversions
+    inner join changed_sessions
+        on
+            conversions.person_id = changed_sessions.person_id
+            and conversions.converted_at >= changed_sessions.started_at
+    where
+        {{ micros_between('changed_sessions.started_at', 'conversions.converted_at') }}
+        <= {{ lookback_micros }}
+
+    union
+
+    select conversion_id from {{ this }}
+    where {{ is_changed }}
+
+),
+{%- endif %}
 
 conversions as (
 
     select * from {{ ref('int_conversions_identified') }}
     where
         not is_bot
+    {%- if is_increment() %}
         and (
             {{ is_restated('conversion', 'conversion_id') }}
-            or {{ is_restated('person', 'person_id') }}
+            or conversion_id in (select touched_conversions.conversion_id from touched_conversions)
         )
-
-),
-
-sessions as (
-
-    select * from {{ ref('int_sessions_identified') }}
-    where not is_bot
+        {%- endif %}
 
 ),
 
@@ -39,7 +77,7 @@ touches as (
             and conversions.converted_at >= sessions.started_at
     where
         {{ micros_between('sessions.started_at', 'conversions.converted_at') }}
-        <= cast({{ var('attribution_lookback_days') }} as bigint) * 86400000000
+        <= {{ lookback_micros }}
 
 ),
 

@@ -3,6 +3,7 @@ with
 items as (
 
     select * from {{ ref('int_event_items_unioned') }}
+    where {{ in_files_of_restated('event', 'event_id', ref('int_events_accepted'), 'file_id') }}
 
 ),
 

@@ -99,6 +99,7 @@ select
     records.properties,
     records.is_partial,
     records.revised_at,
+    records.properties_hash,
     records.file_id,
     records.row_number,
     coalesce(

@@ -8,23 +8,14 @@
 {%- set campaign_place = 'case when ' ~ stable_campaign() ~ ' is not null then place end' -%}
 {%- set needed = [
     'event_id', 'source_name', 'event_name', 'occurred_at', 'event_date', 'event_order', 'device_id',
-    'user_id', 'session_thread', 'utm_source', 'utm_medium', 'utm_campaign', 'rejection_reason',
-    'file_id', 'row_number',
-] -%}
-{%- set carried = [
-    'source_kind', 'source_event_name', 'occurred_at_text', 'received_at', 'loaded_at', 'platform',
-    'page_url', 'page_host', 'page_path', 'page_title', 'page_view_id', 'referrer_url',
-    'referrer_host', 'utm_term', 'utm_content', 'click_id', 'click_id_type', 'user_agent',
-    'device_category', 'browser', 'operating_system', 'language', 'country', 'region', 'city',
-    'is_bot', 'bot_rules', 'bot_category', 'consent_analytics', 'consent_ads', 'order_id', 'revenue',
-    'currency', 'item_id', 'engaged_seconds', 'scroll_percent', 'properties', 'is_partial',
-    'revised_at',
-] -%}
+    'user_id', 'session_thread', 'rejection_reason', 'file_id', 'row_number',
+] + (['utm_source', 'utm_medium', 'utm_campaign'] if 'campaign_change' in split_on else []) -%}
 {%- set files = changed_files(ref('int_files_loaded')) %}
--- the linter knows no window frame without an order
--- noqa: disable=PRS
--- Records are sorted once, each device's events one after the other; from then on every step only
--- looks back along that order. A sort per step cost two and a half times as much.
+-- the linter knows no window frame without an order, and no reason to join to the right
+-- noqa: disable=PRS,CV08
+-- Only the columns that judging needs are sorted, once, each device's events one after the other;
+-- from then on every step only looks back along that order. A sort per step cost two and a half
+-- times as much, and carrying all columns through the steps twice as much.
 -- An increment does so with the records that came and the stored ones that they touch, and returns
 -- of the latter those that come out otherwise.
 with
@@ -34,7 +25,7 @@ with
 records as (
 
     select
-        {{ (needed + carried) | join(',\n        ') }},
+        {{ needed | join(',\n        ') }},
         {%- for column in judged_columns() %}
         null as stored_{{ column }},
         {%- endfor %}
@@ -46,9 +37,6 @@ records as (
 
     select
         {{ needed | join(',\n        ') }},
-        {%- for column in carried %}
-        null as {{ column }},
-        {%- endfor %}
         {{ judged_columns() | join(',\n        ') }},
         false as is_new
     from {{ stored }}
@@ -72,30 +60,50 @@ candidates as (
 
 ),
 {%- else -%}
-records as (
+records as {{ computed_once() }} (
 
-    select * from {{ ref('int_events_named') }}
+    select {{ needed | join(', ') }} from {{ ref('int_events_named') }}
 
 ),
 
 repeated_ids as (
 
     select event_id
-    from {{ ref('int_events_unioned') }}
+    from records
+    where rejection_reason is null
     group by event_id
     having count(*) > 1
+
+),
+
+repeated_records as (
+
+    select
+        event_id,
+        file_id,
+        row_number
+    from records
+    where
+        rejection_reason is null
+        and event_id in (select repeated_ids.event_id from repeated_ids)
 
 ),
 
 candidates as (
 
     select
-        {{ event_preference_columns() | join(',\n        ') }},
-        {{ stable_id(all_an_event_says()) }} as content_id
-    from {{ ref('int_events_named') }}
-    where
-        rejection_reason is null
-        and event_id in (select repeated_ids.event_id from repeated_ids)
+        repeated_records.event_id,
+        repeated_records.file_id,
+        repeated_records.row_number,
+        arrived.is_partial,
+        arrived.revised_at,
+        arrived.received_at,
+        {{ stable_id(prefixed('arrived', all_an_event_says())) }} as content_id
+    from {{ ref('int_events_named') }} as arrived
+    inner join repeated_records
+        on
+            arrived.file_id = repeated_records.file_id
+            and arrived.row_number = repeated_records.row_number
 
 ),
 {%- endif %}
@@ -346,70 +354,75 @@ judged as (
 )
 
 select
-    event_id,
-    verdict,
-    rejection_reason,
-    case when verdict = 'rejected' then occurred_at_text end as rejected_occurred_at_text,
-    source_name,
-    source_kind,
-    event_name,
-    source_event_name,
-    occurred_at,
-    received_at,
-    loaded_at,
-    event_date,
-    event_order,
-    device_id,
-    user_id,
-    session_thread,
-    session_id,
-    session_event_number,
-    session_page_view_number,
-    split_reason,
-    platform,
-    page_url,
-    page_host,
-    page_path,
-    page_title,
-    page_view_id,
-    referrer_url,
-    referrer_host,
-    utm_source,
-    utm_medium,
-    utm_campaign,
-    utm_term,
-    utm_content,
-    click_id,
-    click_id_type,
-    user_agent,
-    device_category,
-    browser,
-    operating_system,
-    language,
-    country,
-    region,
-    city,
-    is_bot,
-    bot_rules,
-    bot_category,
-    consent_analytics,
-    consent_ads,
-    order_id,
-    revenue,
-    currency,
-    item_id,
-    engaged_seconds,
-    scroll_percent,
-    properties,
-    is_partial,
-    revised_at,
-    file_id,
-    row_number
-from judged
+    judged.event_id,
+    judged.verdict,
+    arrived.rejection_reason,
+    case when judged.verdict = 'rejected' then arrived.occurred_at_text end
+        as rejected_occurred_at_text,
+    arrived.source_name,
+    arrived.source_kind,
+    arrived.event_name,
+    arrived.source_event_name,
+    arrived.occurred_at,
+    arrived.received_at,
+    arrived.loaded_at,
+    judged.event_date,
+    arrived.event_order,
+    judged.device_id,
+    arrived.user_id,
+    arrived.session_thread,
+    judged.session_id,
+    judged.session_event_number,
+    judged.session_page_view_number,
+    judged.split_reason,
+    arrived.platform,
+    arrived.page_url,
+    arrived.page_host,
+    arrived.page_path,
+    arrived.page_title,
+    arrived.page_view_id,
+    arrived.referrer_url,
+    arrived.referrer_host,
+    arrived.utm_source,
+    arrived.utm_medium,
+    arrived.utm_campaign,
+    arrived.utm_term,
+    arrived.utm_content,
+    arrived.click_id,
+    arrived.click_id_type,
+    arrived.user_agent,
+    arrived.device_category,
+    arrived.browser,
+    arrived.operating_system,
+    arrived.language,
+    arrived.country,
+    arrived.region,
+    arrived.city,
+    arrived.is_bot,
+    arrived.bot_rules,
+    arrived.bot_category,
+    arrived.consent_analytics,
+    arrived.consent_ads,
+    arrived.order_id,
+    arrived.revenue,
+    arrived.currency,
+    arrived.item_id,
+    arrived.engaged_seconds,
+    arrived.scroll_percent,
+    arrived.properties,
+    arrived.is_partial,
+    arrived.revised_at,
+    arrived.properties_hash,
+    judged.file_id,
+    judged.row_number
+-- the right side is held in memory, the left, which is wide, streams by: as a common table
+-- expression it would be kept, too
+from {{ 'arrived' if is_increment() else ref('int_events_named') ~ ' as arrived' }}
+right join judged on arrived.file_id = judged.file_id and arrived.row_number = judged.row_number
 {%- if is_increment() %}
 where
-    is_new
+    judged.is_new
     {%- for column in judged_columns() %}
-    or {{ column }} is distinct from stored_{{ column }}
+    or judged.{{ column }} is distinct from judged.stored_{{ column }}
     {%- endfor %}
 {%- endif %}

@@ -1,7 +1,11 @@
 {% for kind in source_kinds() %}
+{%- set revised_at = '' if kind in source_kinds_that_revise() else 'cast(null as timestamp) as ' %}
+{%- set properties_hash = '' if kind in source_kinds_that_hash_properties()
+    else hash_of(['properties']) ~ ' as ' %}
 select
     {{ event_columns() | join(',\n    ') }},
-    {% if kind not in source_kinds_that_revise() %}cast(null as timestamp) as {% endif %}revised_at
+    {{ revised_at }}revised_at,
+    {{ properties_hash }}properties_hash
 from {{ ref('stg_' ~ kind ~ '__events') }}
 {% if not loop.last %}union all{% endif %}
 {% endfor %}

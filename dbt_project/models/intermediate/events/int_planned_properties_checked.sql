@@ -25,6 +25,9 @@ accepted_events as (
 event_properties as (
 
     select * from {{ ref('int_event_properties_unioned') }}
+    where {{ in_files_of_restated(
+        'day', 'cast(event_date as ' ~ dbt.type_string() ~ ')', ref('int_events_accepted'), 'file_id'
+    ) }}
 
 ),
 

@@ -44,6 +44,9 @@ event_properties as (
         row_number,
         event_properties
     from {{ ref('int_event_properties_unioned') }}
+    where {{ in_files_of_restated(
+        'day', 'cast(event_date as ' ~ dbt.type_string() ~ ')', ref('int_events_accepted'), 'file_id'
+    ) }}
 
 ),
 

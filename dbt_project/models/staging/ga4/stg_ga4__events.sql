@@ -132,6 +132,10 @@ renamed as (
             'user_first_touch_timestamp': 'user_first_touch_timestamp',
             'other_fields': '_other_fields',
         }) }} as properties,
+        {{ hash_of([
+            'event_params', 'user_properties', 'ecommerce', 'traffic_source', 'app_info', 'device', 'geo',
+            'user_ltv', 'stream_id', 'user_first_touch_timestamp', '_other_fields',
+        ]) }} as properties_hash,
 
         ---------- numerics
         case
