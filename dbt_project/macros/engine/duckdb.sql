@@ -206,10 +206,18 @@
 {%- endmacro %}
 
 {% macro duckdb__first_json_named(wanted, names, values) -%}
-    list_filter(
-        list_transform({{ wanted }}, lambda name: {{ values }}[list_position({{ names }}, name)]),
-        lambda value: json_type(value) != 'NULL'
-    )[1]
+    {#- mostly the first name is there; only else are all of them tried, which costs much more -#}
+    {%- set first = values ~ '[list_position(' ~ names ~ ', ' ~ wanted ~ '[1])]' -%}
+    case
+        when cast({{ first }} as varchar) != 'null' then {{ first }}
+        when len({{ wanted }}) > 1
+            then list_filter(
+                list_transform(
+                    {{ wanted }}[2:], lambda name: {{ values }}[list_position({{ names }}, name)]
+                ),
+                lambda value: json_type(value) != 'NULL'
+            )[1]
+    end
 {%- endmacro %}
 
 {% macro duckdb__json_merged(json, other_json) -%}
