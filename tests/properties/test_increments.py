@@ -454,6 +454,28 @@ def test_a_fault_in_what_is_touched_is_found(recordings, sound, faulty):
     )
 
 
+def test_a_session_whose_owner_is_found_later_touches_what_that_one_did_before(recordings):
+    anonymous = Told(**{name: values[0] for name, values in FIELDS.items()} | {"event_id": "1"})
+    purchase = replace(
+        anonymous,
+        event_id="2",
+        device="e",
+        user="anna",
+        name="purchase",
+        at=BEGINNING + timedelta(hours=12),
+    )
+    login = replace(anonymous, event_id="3", user="anna", at=BEGINNING + timedelta(days=1))
+    history = (
+        (Delivery("a", "shop", (anonymous, purchase), False),),
+        (Delivery("b", "shop", (login,), False),),
+    )
+    recording = recordings["nothing else"]
+    models = recording.upstream(["int_touches_found"])
+    assert not differences(recording, [history], 0, models)
+    faulty = recording.with_fault("restated.unit = 'ownership'", "restated.unit = 'nothing'")
+    assert "int_touches_found" in differences(faulty, [history], 0, models)
+
+
 def test_replayed_statements_give_what_dbt_gives(recordings, tmp_path):
     recording = recordings["nothing else"]
     by_dbt = settings_in(tmp_path)

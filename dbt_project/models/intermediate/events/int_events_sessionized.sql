@@ -10,6 +10,8 @@
     'event_id', 'source_name', 'event_name', 'occurred_at', 'event_date', 'event_order', 'device_id',
     'user_id', 'session_thread', 'rejection_reason', 'file_id', 'row_number',
 ] + (['utm_source', 'utm_medium', 'utm_campaign'] if 'campaign_change' in split_on else []) -%}
+{#- what stored rows are asked for, too; where there are none, it need not be held in memory -#}
+{%- set of_both = 'judged' if is_increment() else 'arrived' -%}
 {%- set files = changed_files(ref('int_files_loaded')) %}
 -- the linter knows no window frame without an order, and no reason to join to the right
 -- noqa: disable=PRS,CV08
@@ -366,9 +368,9 @@ select
     arrived.occurred_at,
     arrived.received_at,
     arrived.loaded_at,
-    judged.event_date,
+    {{ of_both }}.event_date,
     arrived.event_order,
-    judged.device_id,
+    {{ of_both }}.device_id,
     arrived.user_id,
     arrived.session_thread,
     judged.session_id,
