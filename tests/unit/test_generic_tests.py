@@ -24,7 +24,8 @@ def sql_of(test: str, **arguments: object) -> str:
 def rows() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute(
-        "create table rows as from (values (1, 'a', null), (2, null, null), (2, 'b', 0)) as t(a, b, c)"
+        "create table rows as "
+        "from (values (1, 'a', null), (2, null, null), (2, 'b', 0)) as rows(a, b, c)"
     )
     return connection
 
