@@ -1,12 +1,10 @@
 """Settings come from the environment, are absolute, and are refused with a reason."""
 
 import stat
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from orchestration.dbt import forget_another_project
 from orchestration.settings import PROJECT_DIR, SettingsError, read_settings
 
 
@@ -29,17 +27,6 @@ def test_every_path_is_absolute_though_the_environment_is_not(monkeypatch, tmp_p
 def test_a_child_process_gets_the_same_settings():
     settings = read_settings({"CLICKSTREAM_DATA_DIR": "/d", "CLICKSTREAM_MEMORY_LIMIT": "3GB"})
     assert read_settings(settings.environment) == settings
-
-
-def test_what_dbt_remembers_of_a_project_that_stood_elsewhere_is_forgotten(tmp_path):
-    here = read_settings({"CLICKSTREAM_DATA_DIR": str(tmp_path)})
-    elsewhere = replace(here, dbt_project_dir=tmp_path / "elsewhere")
-    remembered = here.dbt_run_dir / "partial_parse.msgpack"
-    for settings, is_kept in ((elsewhere, False), (elsewhere, True), (here, False), (here, True)):
-        here.dbt_run_dir.mkdir(parents=True, exist_ok=True)
-        remembered.touch()
-        forget_another_project(settings, here.dbt_run_dir)
-        assert remembered.exists() is is_kept
 
 
 def test_telemetry_is_off_in_every_child_process():

@@ -1,7 +1,11 @@
 -- the touches of a conversion: the person's own human sessions that began at or before it, within
 -- the look-back
-{%- set lookback_micros
-    = 'cast(' ~ var('attribution_lookback_days') ~ ' as bigint) * 86400000000' -%}
+{%- set touches -%}
+            conversions.person_id = sessions.person_id
+            and conversions.converted_at >= sessions.started_at
+            and {{ micros_between('sessions.started_at', 'conversions.converted_at') }}
+            <= cast({{ var('attribution_lookback_days') }} as bigint) * 86400000000
+{%- endset %}
 {%- set is_changed
     = is_restated('session', 'session_id') ~ ' or ' ~ is_restated('ownership', 'session_id') %}
 with
@@ -29,13 +33,9 @@ touched_conversions as (
 
     select conversions.conversion_id
     from {{ ref('int_conversions_identified') }} as conversions
-    inner join changed_sessions
+    inner join changed_sessions as sessions
         on
-            conversions.person_id = changed_sessions.person_id
-            and conversions.converted_at >= changed_sessions.started_at
-    where
-        {{ micros_between('changed_sessions.started_at', 'conversions.converted_at') }}
-        <= {{ lookback_micros }}
+            {{ touches }}
 
     union
 
@@ -73,11 +73,7 @@ touches as (
     from conversions
     inner join sessions
         on
-            conversions.person_id = sessions.person_id
-            and conversions.converted_at >= sessions.started_at
-    where
-        {{ micros_between('sessions.started_at', 'conversions.converted_at') }}
-        <= {{ lookback_micros }}
+            {{ touches }}
 
 ),
 
