@@ -84,11 +84,7 @@ def run_dbt(
     results_path.unlink(missing_ok=True)
     started = time.monotonic()
     command = [dbt_executable(), *arguments, *_places(settings, target_dir)]
-    environment = os.environ | settings.environment
-    if on_line is None:
-        exit_code = subprocess.run(command, env=environment, check=False).returncode
-    else:
-        exit_code = _run_by_line([*command, "--no-use-colors"], environment, on_line)
+    exit_code = run_child(command, os.environ | settings.environment, on_line)
     return DbtRun(exit_code, time.monotonic() - started, tuple(_read_results(results_path)))
 
 
@@ -157,11 +153,19 @@ def built_manifest(settings: Settings) -> Path:
     return manifest_path if _is_current(manifest_path, settings) else ensure_manifest(settings)
 
 
-def _run_by_line(
-    command: Sequence[str], environment: Mapping[str, str], on_line: Callable[[str], None]
+def run_child(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    on_line: Callable[[str], None] | None,
 ) -> int:
+    """Run a dbt command as a child process, and return its exit code.
+
+    What it prints goes to the terminal, or else, without colours, line by line to `on_line`.
+    """
+    if on_line is None:
+        return subprocess.run(command, env=environment, check=False).returncode
     with subprocess.Popen(
-        command,
+        [*command, "--no-use-colors"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,10 +1,21 @@
 """What every test may use: settings that point into a folder of its own."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from orchestration import dbt
 from orchestration.settings import Settings, read_settings
+from tests.references.forked_dbt import run_forked
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_dbt() -> Iterator[None]:
+    """Let what a test runs in its own process fork dbt; commands and Dagster still start it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dbt, "run_child", run_forked)
+        yield
 
 
 @pytest.fixture
