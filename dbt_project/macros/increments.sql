@@ -12,8 +12,9 @@
 
 {#- Before a run: the two tables, and what will be built anew and why. #}
 {% macro begin_increment() %}
-    {%- if execute and flags.WHICH in _commands_that_write_tables() -%}
+    {%- if execute and flags.WHICH in commands_that_write_tables() -%}
         {%- do run_query(_create_increment_records()) -%}
+        {%- do run_query(forget_relations_of_another_project()) -%}
         {{ _announce_rebuilds() }}
     {%- endif -%}
 {% endmacro %}
@@ -21,14 +22,15 @@
 
 {#- After a run that built every incremental table: all have followed. #}
 {% macro end_increment(results) %}
-    {%- if execute and flags.WHICH in _commands_that_write_tables() -%}
+    {%- if execute and flags.WHICH in commands_that_write_tables() -%}
         {%- set built = [] -%}
         {%- for result in results if result.status == 'success' -%}
             {%- do built.append(result.node.unique_id) -%}
         {%- endfor -%}
         {%- if _incremental_models() | reject('in', built) | list | length == 0 -%}
-            delete from raw.restated
+            delete from raw.restated;
         {%- endif -%}
+        {{ record_relations(results) }}
     {%- endif -%}
 {% endmacro %}
 
@@ -148,13 +150,8 @@
     when that one was last built anew, 'engine version': …}. #}
 {% macro inputs_of(unique_id) %}
     {%- set inputs = {} -%}
+    {%- do inputs.update(project_inputs()) -%}
     {%- set all_code = [] -%}
-    {%- for name, macro in context[project_name].items() if macro.macro is defined -%}
-        {%- do all_code.append(macro.macro.macro_sql) -%}
-    {%- endfor -%}
-    {%- do inputs.update({'macros ' ~ project_name: local_md5(all_code | sort | join('\n'))}) -%}
-    {#- hashes that are kept hold for one version of the engine -#}
-    {%- do inputs.update({'engine version': run_query('select version()').rows[0][0]}) -%}
     {%- set rebuilt = _times_built_anew() -%}
     {%- set upstream = _upstream(unique_id) -%}
     {%- for id in upstream if id in graph.nodes -%}
@@ -169,13 +166,43 @@
             {%- endif -%}
         {%- endif -%}
     {%- endfor -%}
-    {%- for name in modules.re.findall("\\bvar\\(\\s*['\"](\\w+)['\"]", all_code | join('\n')) -%}
-        {%- do inputs.update({'setting ' ~ name: var(name, none) | string}) -%}
-    {%- endfor -%}
+    {%- do inputs.update(settings_named_in(all_code | join('\n'))) -%}
     {%- if 'source.' ~ project_name ~ '.loader.sources' in upstream -%}
         {%- do inputs.update(_settings_of_sources()) -%}
     {%- endif -%}
     {{ return(inputs) }}
+{% endmacro %}
+
+
+{#- What every model is built from: the macros, with the settings that they read, and the engine, since
+    hashes that are kept hold for one version of it. #}
+{% macro project_inputs() %}
+    {%- set known = graph.setdefault('inputs_in_' ~ invocation_id, {}) -%}
+    {%- if 'inputs' not in known -%}
+        {%- set macros = [] -%}
+        {%- for name, macro in context[project_name].items() if macro.macro is defined -%}
+            {%- do macros.append(macro.macro.macro_sql) -%}
+        {%- endfor -%}
+        {%- set code = macros | sort | join('\n') -%}
+        {%- set inputs = settings_named_in(code) -%}
+        {%- do inputs.update({
+            'macros ' ~ project_name: local_md5(code),
+            'engine version': run_query('select version()').rows[0][0],
+        }) -%}
+        {%- do known.update({'inputs': inputs}) -%}
+    {%- endif -%}
+    {{ return(known.inputs) }}
+{% endmacro %}
+
+
+{% macro settings_named_in(code) %}
+    {%- set settings = {} -%}
+    {#- into how many parts the work is cut changes no row -#}
+    {%- for name in modules.re.findall("\\bvar\\(\\s*['\"](\\w+)['\"]", code)
+        if name != 'records_joined_at_once' -%}
+        {%- do settings.update({'setting ' ~ name: var(name, none) | string}) -%}
+    {%- endfor -%}
+    {{ return(settings) }}
 {% endmacro %}
 
 

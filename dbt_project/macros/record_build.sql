@@ -6,7 +6,7 @@
 -#}
 
 {% macro record_build_started() %}
-    {%- if execute and flags.WHICH in _commands_that_write_tables() -%}
+    {%- if execute and flags.WHICH in commands_that_write_tables() -%}
         {{ _create_build_record() }}
         {{ _insert_build_record('started', is_whole=none, passed=none) }}
     {%- endif -%}
@@ -14,7 +14,7 @@
 
 
 {% macro record_build(results) %}
-    {%- if execute and flags.WHICH in _commands_that_write_tables() -%}
+    {%- if execute and flags.WHICH in commands_that_write_tables() -%}
         {%- set failed = [] -%}
         {%- set skipped = [] -%}
         {%- set warned = [] -%}
@@ -43,7 +43,7 @@
 {% endmacro %}
 
 
-{% macro _commands_that_write_tables() %}
+{% macro commands_that_write_tables() %}
     {{ return(['build', 'run', 'seed', 'snapshot', 'retry', 'clone']) }}
 {% endmacro %}
 

@@ -1,0 +1,85 @@
+"""Views and seeds stay as they are until something in the project differs."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from orchestration import dbt
+from orchestration.settings import PROJECT_DIR, Settings
+
+EVERYTHING = {"steps", "doubled", "halved"}
+
+
+@pytest.fixture
+def project(tmp_path: Path, settings: Settings) -> Settings:
+    """Return settings of a project of one seed and two views, with the real macros."""
+    folder = tmp_path / "project"
+    models, seeds = folder / "dbt_project" / "models", folder / "seeds" / "definitions"
+    for made in (models, seeds):
+        made.mkdir(parents=True)
+    shutil.copy(PROJECT_DIR / "profiles.yml", folder)
+    shutil.copytree(PROJECT_DIR / "dbt_project" / "macros", folder / "dbt_project" / "macros")
+    (folder / "dbt_project" / "dbt_project.yml").write_text(
+        "name: clickstream\n"
+        "profile: clickstream\n"
+        "seed-paths: [../seeds/definitions]\n"
+        'on-run-start: "{{ begin_increment() }}"\n'
+        'on-run-end: "{{ end_increment(results) }}"\n'
+        "seeds: {+fast: false, +full_refresh: true}\n"
+        "models: {+materialized: view}\n"
+        "vars: {factor: 2}\n"
+    )
+    (seeds / "steps.csv").write_text("step\n1\n2\n")
+    (models / "doubled.sql").write_text(
+        "select step * {{ var('factor') }} as step from {{ ref('steps') }}"
+    )
+    (models / "halved.sql").write_text("select step / 2 as step from {{ ref('doubled') }}")
+    return replace(
+        settings,
+        project_dir=folder,
+        dbt_project_dir=folder / "dbt_project",
+        profiles_dir=folder,
+    )
+
+
+def made_by(project: Settings, *arguments: str) -> set[str]:
+    """Build, and return what was made and not kept."""
+    run = dbt.run_dbt(project, "build", "--partial-parse", *arguments)
+    assert run.succeeded, run.failed
+    return {
+        result.name
+        for result in run.results
+        if not result.unique_id.startswith("operation.") and result.message != "KEPT"
+    }
+
+
+def steps(project: Settings) -> list[int]:
+    with duckdb.connect(str(project.warehouse_path), read_only=True) as connection:
+        return [step for (step,) in connection.execute("from doubled order by 1").fetchall()]
+
+
+def test_what_is_as_the_project_says_is_not_made_again(project: Settings) -> None:
+    assert made_by(project) == EVERYTHING
+    assert made_by(project) == set()
+    with duckdb.connect(str(project.warehouse_path)) as connection:
+        connection.execute("drop view halved")
+    assert made_by(project) == {"halved"}
+    assert made_by(project, "--full-refresh") == EVERYTHING
+
+
+def test_what_another_project_made_is_made_again(project: Settings) -> None:
+    made_by(project)
+    (project.project_dir / "seeds" / "definitions" / "steps.csv").write_text("step\n5\n")
+    assert made_by(project) == EVERYTHING
+    assert steps(project) == [10]
+    assert made_by(project, "--vars", "factor: 3", "--select", "doubled") == {"doubled"}
+    assert steps(project) == [15]
+    assert made_by(project) == EVERYTHING
+    assert steps(project) == [10]
+    assert made_by(project, "--empty") == EVERYTHING
+    assert steps(project) == []
+    assert made_by(project) == EVERYTHING
+    assert steps(project) == [10]
