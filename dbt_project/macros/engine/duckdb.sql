@@ -242,6 +242,12 @@
     hash({{ values | join(', ') }})
 {%- endmacro %}
 
+{% macro duckdb__memory_limit() %}
+    {%- set limit = run_query("select current_setting('memory_limit')").rows[0][0].split(' ') -%}
+    {%- set powers = {'bytes': 0, 'KiB': 1, 'MiB': 2, 'GiB': 3, 'TiB': 4} -%}
+    {{ return((limit[0] | float * 1024 ** powers[limit[1]]) | int) }}
+{% endmacro %}
+
 {% macro duckdb__computed_once() -%}
     materialized
 {%- endmacro %}

@@ -156,6 +156,10 @@
     {{ return(adapter.dispatch('json_of_tagged_value', 'clickstream')(json)) }}
 {%- endmacro %}
 
+{% macro memory_limit() -%}
+    {{ return(adapter.dispatch('memory_limit', 'clickstream')()) }}
+{%- endmacro %}
+
 {% macro computed_once() -%}
     {{ return(adapter.dispatch('computed_once', 'clickstream')()) }}
 {%- endmacro %}

@@ -1,29 +1,43 @@
+{{ config(pre_hook="{{ judge_beforehand() }}", post_hook="{{ join_other_parts() }}") }}
 {%- set split_on = var('session_split_on') -%}
 {%- set timeline = {
     'of': ['verdict', 'source_name', 'device_id', 'session_thread'],
     'ordered_by': ['occurred_at', 'event_order nulls last', 'event_id'],
 } -%}
-{%- set is_view = "case when event_name in ('page_view', 'screen_view') then 1 else 0 end" -%}
 {%- set user_place = 'case when user_id is not null then place end' -%}
 {%- set campaign_place = 'case when ' ~ stable_campaign() ~ ' is not null then place end' -%}
-{%- set needed = [
-    'event_id', 'source_name', 'event_name', 'occurred_at', 'event_date', 'event_order', 'device_id',
-    'user_id', 'session_thread', 'rejection_reason', 'file_id', 'row_number',
+{%- set carried = [
+    'event_id', 'source_name', 'occurred_at', 'event_date', 'event_order', 'device_id', 'user_id',
+    'session_thread', 'file_id', 'row_number',
 ] + (['utm_source', 'utm_medium', 'utm_campaign'] if 'campaign_change' in split_on else []) -%}
+{%- set needed = carried + [
+    'rejection_reason is not null as is_rejected',
+    "case when event_name in ('page_view', 'screen_view') then 1 else 0 end as view_count",
+] -%}
 {#- what stored rows are asked for, too; where there are none, it need not be held in memory -#}
 {%- set of_both = 'judged' if is_increment() else 'arrived' -%}
 {%- set files = changed_files(ref('int_files_loaded')) %}
+{%- set step = step_of_build(ref('int_files_loaded')) %}
 -- the linter knows no window frame without an order, and no reason to join to the right
 -- noqa: disable=PRS,CV08
 -- Only the columns that judging needs are sorted, once, each device's events one after the other;
 -- from then on every step only looks back along that order. A sort per step cost two and a half
 -- times as much, and carrying all columns through the steps twice as much.
 -- An increment does so with the records that came and the stored ones that they touch, and returns
--- of the latter those that come out otherwise.
+-- of the latter those that come out otherwise. A large build takes steps (macros/steps_of_build.sql).
 with
 
+{% if step.judged -%}
+judged as (
+
+    select * from {{ step.judged }}
+
+)
+{%- else -%}
 {% if is_increment() -%}
-{{ touched_records(this, ref('int_events_named'), files, needed) }}
+{{ touched_records(
+    this, ref('int_events_named'), files, carried + ['event_name', 'rejection_reason']
+) }}
 records as (
 
     select
@@ -64,7 +78,9 @@ candidates as (
 {%- else -%}
 records as {{ computed_once() }} (
 
-    select {{ needed | join(', ') }} from {{ ref('int_events_named') }}
+    select
+        {{ needed | join(',\n        ') }}
+    from {{ ref('int_events_named') }}
 
 ),
 
@@ -72,7 +88,7 @@ repeated_ids as (
 
     select event_id
     from records
-    where rejection_reason is null
+    where not is_rejected
     group by event_id
     having count(*) > 1
 
@@ -86,7 +102,7 @@ repeated_records as (
         row_number
     from records
     where
-        rejection_reason is null
+        not is_rejected
         and event_id in (select repeated_ids.event_id from repeated_ids)
 
 ),
@@ -149,7 +165,7 @@ in_order as (
         undisturbed.undisturbed_from,
         {%- endif %}
         case
-            when records.rejection_reason is not null then 'rejected'
+            when records.is_rejected then 'rejected'
             when outdone.file_id is not null then 'repeated'
             else 'accepted'
         end as verdict
@@ -320,7 +336,7 @@ with_session as (
         end as session_id,
         {{ latest('case when begins_session then place end', 'place', timeline) }}
             as session_place,
-        {{ total_so_far(is_view, timeline) }} as views_so_far
+        {{ total_so_far('view_count', timeline) }} as views_so_far
     from with_beginning
 
 ),
@@ -333,7 +349,7 @@ with_page_view_number as (
             when is_in_session
                 then views_so_far
                     - {{ latest(
-                        'case when begins_session then views_so_far - ' ~ is_view ~ ' end',
+                        'case when begins_session then views_so_far - view_count end',
                         'place', timeline
                     ) }}
         end as session_page_view_number
@@ -354,7 +370,16 @@ judged as (
     from with_page_view_number
 
 )
+{%- endif %}
 
+{% if step.judges_alone -%}
+select
+    event_id,
+    {{ judged_columns() | join(',\n    ') }},
+    file_id,
+    row_number
+from judged
+{%- else -%}
 select
     judged.event_id,
     judged.verdict,
@@ -420,11 +445,19 @@ select
 -- the right side is held in memory, the left, which is wide, streams by: as a common table
 -- expression it would be kept, too
 from {{ 'arrived' if is_increment() else ref('int_events_named') ~ ' as arrived' }}
-right join judged on arrived.file_id = judged.file_id and arrived.row_number = judged.row_number
-{%- if is_increment() %}
+right join judged
+    on
+        arrived.file_id = judged.file_id
+        and arrived.row_number = judged.row_number
+        and {{ in_part('arrived', step.part) }}
 where
-    judged.is_new
-    {%- for column in judged_columns() %}
-    or judged.{{ column }} is distinct from judged.stored_{{ column }}
-    {%- endfor %}
+    {{ in_part('judged', step.part) }}
+{%- if is_increment() %}
+    and (
+        judged.is_new
+        {%- for column in judged_columns() %}
+        or judged.{{ column }} is distinct from judged.stored_{{ column }}
+        {%- endfor %}
+    )
+{%- endif %}
 {%- endif %}
