@@ -187,6 +187,14 @@ FIELDS = {
     "previous": [None] * 8 + ["anna", "anna", "retired", "d"],
     "other": OTHERS,
 }
+# In some histories people use two devices, and it is told later that they did.
+ON_TWO_DEVICES = FIELDS | {
+    "name": ["page_view", "purchase"],
+    "at": [*HALF_HOURS, *MOMENTS],
+    "device": ["d", "e"],
+    "user": [None, "anna", "anna", "bert"],
+    "other": [""],
+}
 CHANGED = ["is_elsewhere", "at", "at", "device", "user", "campaign", "order_id", "came", "previous"]
 
 
@@ -216,9 +224,10 @@ def history(random: Random) -> History:
     """Return loads of a few records of one source, and some of another one."""
     home = random.choice(["shop", "shop", *KINDS])
     elsewhere = random.choice(["app", "product", "diary"])
+    fields = random.choice([FIELDS, FIELDS, ON_TWO_DEVICES])
     records = []
     for number in range(random.choice([2, 3, 4, 6, 9])):
-        record = Told(**{name: random.choice(values) for name, values in FIELDS.items()})
+        record = Told(**{name: random.choice(values) for name, values in fields.items()})
         has_own_id = random.random() < 0.8
         records.append(replace(record, event_id=f"{number}0") if has_own_id else record)
     loads: list[Load] = []
