@@ -24,7 +24,8 @@
 -- from then on every step only looks back along that order. A sort per step cost two and a half
 -- times as much, and carrying all columns through the steps twice as much.
 -- An increment does so with the records that came and the stored ones that they touch, and returns
--- of the latter those that come out otherwise. A large build takes steps (macros/steps_of_build.sql).
+-- of the latter those that come out otherwise.
+-- A large build from nothing takes steps (macros/steps_of_build.sql).
 with
 
 {% if step.judged -%}
