@@ -66,8 +66,8 @@
 {% endmacro %}
 
 
-{#- Tells one state of the project from another: its macros, nodes with their descriptions, settings and
-    target, and the versions of dbt and the engine. #}
+{#- Tells one state of the project from another: its macros, nodes and raw tables with their descriptions,
+    settings and target, and the versions of dbt and the engine. #}
 {% macro state_of_project() %}
     {%- set known = graph.setdefault('kept_in_' ~ invocation_id, {}) -%}
     {%- if 'state' not in known -%}
@@ -80,6 +80,9 @@
                 'name': node.name, 'checksum': node.checksum.checksum, 'config': node.config,
                 'description': node.description, 'columns': node.columns,
             }, none, true)) -%}
+        {%- endfor -%}
+        {%- for table in graph.sources.values() -%}
+            {%- do parts.append(tojson({'name': table.name, 'columns': table.columns}, none, true)) -%}
         {%- endfor -%}
         {%- do known.update({'state': local_md5(parts | sort | join('\n'))}) -%}
     {%- endif -%}

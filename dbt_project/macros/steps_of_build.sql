@@ -2,7 +2,7 @@
     A build from nothing of more than `records_joined_at_once` records judges them all, into a table of
     verdicts, and joins them to these in parts, one statement each: memory holds the verdicts of a part.
     Where it holds all, one statement is a fifth quicker. The model's own code says what each step does;
-    the table is gone afterwards.
+    the table is gone afterwards. A model whose rows are of one day each takes whole days instead.
 -#}
 
 {#- What the model's code is to give now: {judges_alone, judged: the table of verdicts, part}; of a
@@ -21,7 +21,9 @@
 
 {#- Before the table: the verdicts. #}
 {% macro judge_beforehand() %}
-    {%- if execute and _parts_of_build(ref('int_files_loaded')) | length > 1 -%}
+    {%- set parts = _parts_of_build(ref('int_files_loaded')) if execute else [] -%}
+    {%- if parts | length > 1 -%}
+        {%- do _announce(parts) -%}
         create or replace table {{ _table_of_verdicts() }} as {{ _code_at(0) }}
     {%- endif -%}
 {% endmacro %}
@@ -31,11 +33,41 @@
 {% macro join_other_parts() %}
     {%- set parts = _parts_of_build(ref('int_files_loaded')) if execute else [] -%}
     {%- if parts | length > 1 -%}
-        {%- for _ in parts[1:] %}
-        insert into {{ this }} {{ _code_at(loop.index + 1) }};
-        {%- endfor %}
+        {{ _insert_other_parts(parts) }}
         drop table {{ _table_of_verdicts() }}
     {%- endif -%}
+{% endmacro %}
+
+
+{#- The days that the code of a model of one day each is to give now, as {from_day, to_day}, each open
+    where it is none; of a smaller build, and of an increment, all of them. #}
+{% macro days_of_step(days_counted) %}
+    {{ return(_days_of_build(days_counted)[_place_in_build().get('place', 1) - 1]) }}
+{% endmacro %}
+
+
+{#- After its first days, in the same transaction: the others. #}
+{% macro build_other_days(days_counted) %}
+    {%- set parts = _days_of_build(days_counted) if execute else [] -%}
+    {%- if parts | length > 1 -%}
+        {%- do _announce(parts) -%}
+        {{ _insert_other_parts(parts) }}
+    {%- endif -%}
+{% endmacro %}
+
+
+{% macro _announce(parts) %}
+    {%- do log(
+        model.name ~ ' is built in ' ~ parts | length ~ ' parts of about ' ~ _most_at_once()
+        ~ ' records', info=true
+    ) -%}
+{% endmacro %}
+
+
+{% macro _insert_other_parts(parts) %}
+    {%- for _ in parts[1:] %}
+    insert into {{ this }} {{ _code_at(loop.index + 1) }};
+    {%- endfor %}
 {% endmacro %}
 
 
@@ -57,14 +89,50 @@
 {% endmacro %}
 
 
+{#- Only a table that is built whole does. #}
+{% macro _may_take_steps() %}
+    {{ return(
+        execute and this is not none and not is_incremental()
+        and flags.WHICH in commands_that_write_tables()
+    ) }}
+{% endmacro %}
+
+
+{% macro _most_at_once() %}
+    {{ return(var('records_joined_at_once') or _records_in_half_of_memory()) }}
+{% endmacro %}
+
+
+{#- Days one after the other that hold about that many records together. #}
+{% macro _days_of_build(days_counted) %}
+    {%- set parts = [{'from_day': none, 'to_day': none}] -%}
+    {%- if _may_take_steps() -%}
+        {%- set days = run_query(
+            'select event_date, sum(event_count) as records from ' ~ days_counted
+            ~ ' where event_date is not null group by event_date order by event_date'
+        ).rows -%}
+        {%- set most = _most_at_once() -%}
+        {%- set held = {'records': 0} -%}
+        {%- for day, records in days -%}
+            {%- if held.records and held.records + records > most -%}
+                {%- do parts[-1].update({'to_day': day}) -%}
+                {%- do parts.append({'from_day': day, 'to_day': none}) -%}
+                {%- do held.update({'records': 0}) -%}
+            {%- endif -%}
+            {%- do held.update({'records': held.records + records}) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(parts) }}
+{% endmacro %}
+
+
 {#- The loaded records in parts of about that many: whole files, or rows of one that is
     larger, as a list of {files, from_row, to_row}; the last is all the rest, {other_than: files}, and
     the only one where that is enough or the table is not built whole. #}
 {% macro _parts_of_build(files_loaded) %}
-    {%- if execute and this is not none and not is_incremental()
-        and flags.WHICH in commands_that_write_tables() -%}
+    {%- if _may_take_steps() -%}
         {%- set files = run_query('select file_id, records from ' ~ files_loaded ~ ' order by 1').rows -%}
-        {{ return(_parts_of(files, var('records_joined_at_once') or _records_in_half_of_memory())) }}
+        {{ return(_parts_of(files, _most_at_once())) }}
     {%- endif -%}
     {{ return([{'other_than': []}]) }}
 {% endmacro %}
@@ -111,5 +179,40 @@
         {%- if part.to_row %} and {{ relation }}.row_number <= {{ part.to_row }}{% endif %}
     {%- else -%}
         not {{ in_files(relation ~ '.file_id', part.other_than) }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- A condition: the day belongs to the step. #}
+{% macro in_days(column, days) -%}
+    {%- if days.from_day and days.to_day -%}
+        {{ column }} >= {{ _day(days.from_day) }} and {{ column }} < {{ _day(days.to_day) }}
+    {%- elif days.from_day -%}
+        {{ column }} >= {{ _day(days.from_day) }}
+    {%- elif days.to_day -%}
+        {{ column }} < {{ _day(days.to_day) }}
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro _day(day) -%}
+    cast('{{ day }}' as date)
+{%- endmacro %}
+
+
+{#- A condition: the column names a file that holds events of these days. #}
+{% macro in_files_of_days(column, days, events) -%}
+    {%- if days.from_day or days.to_day -%}
+        {%- set files = [] -%}
+        {%- for row in run_query(
+            'select distinct file_id from ' ~ events ~ ' where ' ~ in_days('event_date', days)
+        ) -%}
+            {%- do files.append(row[0]) -%}
+        {%- endfor -%}
+        {{ in_files(column, files) }}
+    {%- else -%}
+        true
     {%- endif -%}
 {%- endmacro %}

@@ -1,3 +1,7 @@
+{{ config(post_hook="{{ build_other_days(ref('int_event_names_counted')) }}") }}
+{%- set days = days_of_step(ref('int_event_names_counted')) %}
+-- Every day's events meet their properties apart from the others'; a large build takes steps of some
+-- days (macros/steps_of_build.sql).
 with
 
 -- what can be violated
@@ -18,16 +22,20 @@ accepted_events as (
         file_id,
         row_number
     from {{ ref('int_events_accepted') }}
-    where {{ is_restated('day', 'cast(event_date as ' ~ dbt.type_string() ~ ')') }}
+    where
+        {{ is_restated('day', 'cast(event_date as ' ~ dbt.type_string() ~ ')') }}
+        and {{ in_days('event_date', days) }}
 
 ),
 
 event_properties as (
 
     select * from {{ ref('int_event_properties_unioned') }}
-    where {{ in_files_of_restated(
-        'day', 'cast(event_date as ' ~ dbt.type_string() ~ ')', ref('int_events_accepted'), 'file_id'
-    ) }}
+    where
+        {{ in_files_of_restated(
+            'day', 'cast(event_date as ' ~ dbt.type_string() ~ ')', ref('int_events_accepted'), 'file_id'
+        ) }}
+        and {{ in_files_of_days('file_id', days, ref('int_events_accepted')) }}
 
 ),
 
