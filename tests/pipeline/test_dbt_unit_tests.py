@@ -31,8 +31,8 @@ def test_every_dbt_unit_test_passes_whatever_the_settings(
     settings = settings_in(tmp_path)
     settings.make_directories()
     shutil.copyfile(built_warehouse.settings.warehouse_path, settings.warehouse_path)
-    variables = json.dumps(settings_of_user)
-    run_dbt(settings, "test", "--select", "test_type:unit", "--vars", variables)
+    variables = ("--vars", json.dumps(settings_of_user)) if settings_of_user else ()
+    run_dbt(settings, "test", "--select", "test_type:unit", *variables)
     results = json.loads((settings.dbt_run_dir / "run_results.json").read_text())["results"]
     ran = [each for each in results if each["unique_id"].startswith("unit_test.")]
     assert len(ran) >= 30

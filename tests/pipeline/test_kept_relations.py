@@ -83,3 +83,29 @@ def test_what_another_project_made_is_made_again(project: Settings) -> None:
     assert steps(project) == []
     assert made_by(project) == EVERYTHING
     assert steps(project) == [10]
+
+
+def test_a_view_is_made_again_when_the_columns_of_a_raw_table_differ(project: Settings) -> None:
+    described = (
+        "sources:\n"
+        "  - name: loader\n"
+        "    schema: raw\n"
+        "    tables:\n"
+        "      - {{name: numbers, columns: [{{name: number, data_type: {}}}]}}\n"
+    )
+    sources = project.dbt_project_dir / "models" / "sources.yml"
+    sources.write_text(described.format("integer"))
+    (project.dbt_project_dir / "models" / "numbers.sql").write_text(
+        "select * from {{ source('loader', 'numbers') }}"
+    )
+    with duckdb.connect(str(project.warehouse_path)) as connection:
+        connection.execute("create schema raw")
+        connection.execute("create table raw.numbers as select 1 as number")
+    assert made_by(project) == {*EVERYTHING, "numbers"}
+    assert made_by(project) == set()
+    sources.write_text(described.format("varchar"))
+    with duckdb.connect(str(project.warehouse_path)) as connection:
+        connection.execute("alter table raw.numbers alter number type varchar")
+    assert made_by(project) == {*EVERYTHING, "numbers"}
+    with duckdb.connect(str(project.warehouse_path), read_only=True) as connection:
+        assert connection.execute("from numbers").fetchall() == [("1",)]

@@ -8,11 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from orchestration.dbt import run_child
-from orchestration.settings import PROJECT_DIR
-
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["tests.references.parsed_project"])
+# All tests of a process share one server; the loader is for those that kill a load.
+_PROCESSES.set_forkserver_preload(["tests.references.parsed_project", "orchestration.loading"])
 
 
 def run_forked(
@@ -21,9 +19,6 @@ def run_forked(
     on_line: Callable[[str], None] | None,
 ) -> int:
     """Do what `orchestration.dbt.run_child` does; lines come when dbt has ended."""
-    # A setting may decide what is read, and a test may have a project of its own.
-    if str(PROJECT_DIR / "dbt_project") not in command or {"--vars", "parse"} & {*command}:
-        return run_child(command, environment, on_line)
     with TemporaryDirectory() as folder:
         printed = Path(folder) / "printed"
         arguments = [*command[1:], "--no-use-colors"]

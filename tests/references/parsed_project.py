@@ -36,7 +36,12 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], printed: Path)
     sys.stderr = os.fdopen(2, "w", buffering=1)
     os.environ.clear()
     os.environ.update(environment)
-    result = dbtRunner(manifest=_PARSED).invoke([*arguments])
+    if str(PROJECT_DIR / "dbt_project") in arguments and not {"--vars", "parse"} & {*arguments}:
+        result = dbtRunner(manifest=_PARSED).invoke([*arguments])
+    else:
+        # A setting may decide what is read, and a test may have a project of its own. The static
+        # parser has threads, which a fork has not.
+        result = dbtRunner().invoke(["--no-static-parser", *arguments])
     if result.exception is not None:
         print(result.exception)
     # A process that is forked ends without cleaning up: what is written would stay in the log.

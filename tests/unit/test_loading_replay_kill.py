@@ -79,7 +79,6 @@ def run(folder: Path, fatal: int | None, told: Connection) -> None:
 def replayed(folder: Path, fatal: int | None = None) -> int | None:
     """Replay in a process of its own; return its steps, None where it was killed before one."""
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload([__name__])
     telling, told = processes.Pipe(duplex=False)
     process = processes.Process(target=run, args=(folder, fatal, told))
     process.start()
