@@ -39,7 +39,7 @@ lint: $(READY)  ## Check Python, SQL and the dbt project
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/dbt --quiet --warn-error parse --project-dir dbt_project --profiles-dir .
-	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar dbt_project/models tests/data
+	PYTHONWARNINGS=ignore:resource_tracker $(BIN)/sqlfluff lint --processes 2 --disable-progress-bar dbt_project/models tests/data
 
 SIZE ?= 1000000
 PAIRS ?= 3

@@ -1,7 +1,7 @@
 {{ config(post_hook="{{ build_other_days(ref('int_event_names_counted')) }}") }}
 {%- set days = days_of_step(ref('int_event_names_counted')) %}
--- Each day's events meet their properties apart from the others': a large build takes steps of a few
--- days (macros/steps_of_build.sql).
+-- Each day's events meet their properties apart from the others': a large build takes steps
+-- of a few days (macros/steps_of_build.sql).
 with
 
 -- what can be violated
