@@ -10,7 +10,7 @@ import pytest
 from tests.fixtures import encode_amplitude
 from tests.fixtures.demo_events import COLUMNS, EVENT_COUNT, write_as_it_stands
 from tests.references.same_events import account_of, events_of
-from tests.references.warehouses import BuiltWarehouse, build_without_tests, load, settings_in
+from tests.references.warehouses import BuiltWarehouse, build_tables, load, settings_in
 
 RENAMED = {"home": "page_view"}
 AT = "2026-03-14 10:30:03.512000"
@@ -53,7 +53,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> BuiltWarehouse:
     original = {"name": "original", "kind": "generic", "path": "original", "mapping": COLUMNS}
     settings = settings_in(folder, [original | {"session_ids_from": "tracker"}, *own])
     load(settings)
-    build_without_tests(settings)
+    build_tables(settings)
     return BuiltWarehouse(settings)
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.fixtures.encode_matomo import FOLDER, encoded_files
 from tests.fixtures.encode_segment import sample_rows
 from tests.references.originals import ORIGINAL, accounts, original_source, told_by
-from tests.references.warehouses import BuiltWarehouse, build_without_tests, load, settings_in
+from tests.references.warehouses import BuiltWarehouse, build_tables, load, settings_in
 
 KINDS = FOLDER.parent / "kinds"
 
@@ -24,7 +24,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> BuiltWarehouse:
     original = original_source(folder / "csv", whole_seconds)
     settings = settings_in(folder, [*sources, original | {"session_ids_from": "tracker"}])
     load(settings)
-    build_without_tests(settings)
+    build_tables(settings)
     return BuiltWarehouse(settings)
 
 

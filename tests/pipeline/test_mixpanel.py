@@ -8,7 +8,7 @@ import pytest
 from tests.fixtures import encode_mixpanel
 from tests.fixtures.demo_events import COLUMNS, EVENT_COUNT, write_as_it_stands
 from tests.references.same_events import account_of, events_of
-from tests.references.warehouses import BuiltWarehouse, build_without_tests, load, settings_in
+from tests.references.warehouses import BuiltWarehouse, build_tables, load, settings_in
 
 RENAMED = {"home": "page_view"}
 
@@ -62,7 +62,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> BuiltWarehouse:
     mapping = {key: value for key, value in COLUMNS.items() if key != "session_id"}
     settings = settings_in(folder, [original | {"mapping": mapping}, *own])
     load(settings)
-    build_without_tests(settings)
+    build_tables(settings)
     return BuiltWarehouse(settings)
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.fixtures import encode_otlp
 from tests.fixtures.encode_segment import sample_rows
 from tests.references.originals import ORIGINAL, accounts, original_source, told_by
-from tests.references.warehouses import BuiltWarehouse, build_without_tests, load, settings_in
+from tests.references.warehouses import BuiltWarehouse, build_tables, load, settings_in
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> BuiltWarehouse:
     original = original_source(folder / "csv", sample_rows()) | {"session_ids_from": "tracker"}
     settings = settings_in(folder, [*sources, original])
     load(settings)
-    build_without_tests(settings)
+    build_tables(settings)
     return BuiltWarehouse(settings)
 
 

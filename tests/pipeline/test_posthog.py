@@ -5,7 +5,7 @@ import pytest
 from tests.fixtures.encode_posthog import FOLDER, JSON_LINES, PARQUET, encoded_lines
 from tests.fixtures.encode_segment import sample_rows
 from tests.references.originals import ORIGINAL, accounts, original_source, told_by
-from tests.references.warehouses import BuiltWarehouse, build_without_tests, load, settings_in
+from tests.references.warehouses import BuiltWarehouse, build_tables, load, settings_in
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> BuiltWarehouse:
     }
     settings = settings_in(folder, [*sources, original, tracked])
     load(settings)
-    build_without_tests(settings)
+    build_tables(settings)
     return BuiltWarehouse(settings)
 
 

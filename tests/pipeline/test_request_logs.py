@@ -10,7 +10,7 @@ import pytest
 from tests.fixtures import blog_requests, encode_alb, encode_cloudflare, encode_cloudfront
 from tests.fixtures import encode_iis as iis
 from tests.references.same_events import account_of, requests_of
-from tests.references.warehouses import BuiltWarehouse, build_without_tests, load, settings_in
+from tests.references.warehouses import BuiltWarehouse, build_tables, load, settings_in
 
 KINDS = ("iis", "cloudfront", "alb", "cloudflare")
 COUNT = blog_requests.REQUEST_COUNT
@@ -40,7 +40,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> BuiltWarehouse:
         sources.append(write(folder, f"odd_{kind}", kind, traps))
     settings = settings_in(folder, sources)
     load(settings)
-    build_without_tests(settings)
+    build_tables(settings)
     return BuiltWarehouse(settings)
 
 

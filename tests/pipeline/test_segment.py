@@ -6,7 +6,7 @@ import pytest
 
 from tests.fixtures.encode_segment import FOLDER, encoded_files, sample_rows
 from tests.references.originals import ORIGINAL, accounts, original_source, told_by
-from tests.references.warehouses import BuiltWarehouse, build_without_tests, load, settings_in
+from tests.references.warehouses import BuiltWarehouse, build_tables, load, settings_in
 
 APP = FOLDER.parent / "app"
 
@@ -20,7 +20,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> BuiltWarehouse:
     ]
     settings = settings_in(folder, [*sources, original_source(folder / "csv", sample_rows())])
     load(settings)
-    build_without_tests(settings)
+    build_tables(settings)
     return BuiltWarehouse(settings)
 
 

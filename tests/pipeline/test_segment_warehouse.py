@@ -7,7 +7,7 @@ import pytest
 from tests.fixtures.encode_segment import sample_rows
 from tests.fixtures.encode_segment_warehouse import CSV, FOLDER, PARQUET, csv_of, tables_of
 from tests.references.originals import ORIGINAL, accounts, original_source, told_by
-from tests.references.warehouses import BuiltWarehouse, build_without_tests, load, settings_in
+from tests.references.warehouses import BuiltWarehouse, build_tables, load, settings_in
 
 USERS = list(dict.fromkeys(row["user_id"] for row in sample_rows()))
 ROWS = [row for row in sample_rows() if row["user_id"] not in USERS[2::3]]
@@ -56,7 +56,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> BuiltWarehouse:
     ]
     settings = settings_in(folder, [*sources, original_source(folder / "original", ROWS)])
     load(settings)
-    build_without_tests(settings)
+    build_tables(settings)
     return BuiltWarehouse(settings)
 
 

@@ -8,7 +8,7 @@ from tests.fixtures.encode_segment import sample_rows
 from tests.fixtures.encode_singer import FOLDER, MAPPING, encoded_files
 from tests.references.originals import ORIGINAL, original_source
 from tests.references.same_events import account_of
-from tests.references.warehouses import BuiltWarehouse, build_without_tests, load, settings_in
+from tests.references.warehouses import BuiltWarehouse, build_tables, load, settings_in
 
 RECEIVED = {"received_at": "^.time_extracted"}
 _TOLD = """
@@ -41,7 +41,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> BuiltWarehouse:
         ],
     )
     load(settings)
-    build_without_tests(settings)
+    build_tables(settings)
     return BuiltWarehouse(settings)
 
 

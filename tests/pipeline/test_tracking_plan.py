@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from orchestration.settings import PROJECT_DIR
-from tests.references.warehouses import BuiltWarehouse, CompiledModels, compile_models
+from tests.references.warehouses import BuiltWarehouse, CompiledModels, compiled_models
 
 EXPORT = PROJECT_DIR / "seeds" / "exports" / "merch_store" / "ga4_events_sampled.snappy.parquet"
 # What Google asks of these events, as far as the plan requires it.
@@ -95,8 +95,8 @@ def test_the_demo_is_not_drowned(built_warehouse: BuiltWarehouse) -> None:
 
 
 @pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> CompiledModels:
-    return compile_models(tmp_path_factory.mktemp("compiled"), ["tracking_plan_violations"])
+def compiled() -> CompiledModels:
+    return compiled_models(["tracking_plan_violations"])
 
 
 def hostile_names() -> Iterator[str]:

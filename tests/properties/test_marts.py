@@ -27,7 +27,7 @@ from tests.references.events import Event
 from tests.references.funnels import Step
 from tests.references.identity import Link, persons_of
 from tests.references.sessions import Session, sessions_of
-from tests.references.warehouses import BuiltWarehouse, CompiledModels, compile_models
+from tests.references.warehouses import BuiltWarehouse, CompiledModels, compiled_models
 
 MARTS = (
     "events",
@@ -116,7 +116,7 @@ BuildMarts = Callable[[Sequence[Record], Random], tuple[BuiltWarehouse, Files]]
 @pytest.fixture(scope="module")
 def build_marts(tmp_path_factory: pytest.TempPathFactory) -> BuildMarts:
     """Return what builds the marts of some records; the models are compiled once."""
-    compiled = compile_models(tmp_path_factory.mktemp("compiled"), MARTS)
+    compiled = compiled_models(MARTS)
     folder = tmp_path_factory.mktemp("examples")
 
     def build_them(records: Sequence[Record], random: Random) -> tuple[BuiltWarehouse, Files]:

@@ -4,7 +4,7 @@ import atexit
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
@@ -73,9 +73,7 @@ def _warehouse_of_views() -> Path:
 
     To make these takes half of the time of a small build, and they are kept from run to run.
     """
-    folder = Path(mkdtemp())
-    atexit.register(shutil.rmtree, folder)
-    settings = settings_in(folder)
+    settings = settings_in(_lasting_folder())
     with operations.warehouse_lock(settings, "test", say=lambda _: None):
         operations.prepare(settings)
     build_without_tests(settings)
@@ -94,6 +92,19 @@ def _warehouse_of_views() -> Path:
 def build_without_tests(settings: Settings) -> None:
     """Build seeds and models with dbt, leaving out dbt's own tests."""
     dbt.build_models(settings)
+
+
+def build_tables(settings: Settings) -> None:
+    """Make every table from the SQL that dbt compiled, in a warehouse that has seeds and views.
+
+    For tests of what is in the tables: it takes a fraction of what dbt does.
+    """
+    _, models = _compiled_project()
+    compiled = compiled_models([node["name"] for node in models.values()])
+    tables = (node for node in compiled.nodes if node["config"]["materialized"] != "view")
+    with _in_utc(duckdb.connect(str(settings.warehouse_path))) as connection:
+        for node in tables:
+            _make(connection, "table", node)
 
 
 def run_dbt(settings: Settings, *arguments: str) -> None:
@@ -126,34 +137,48 @@ class CompiledModels:
                 connection.execute(statement)
             for node in self.nodes:
                 kind = "view" if node["config"]["materialized"] == "view" else "table"
-                connection.execute(f"create schema if not exists {node['schema']}")
-                connection.execute(
-                    f"create or replace {kind} {node['relation_name']} as {node['compiled_code']}"
-                )
+                _make(connection, kind, node)
         return BuiltWarehouse(settings)
 
 
-def compile_models(folder: Path, names: Iterable[str]) -> CompiledModels:
+def _make(connection: duckdb.DuckDBPyConnection, kind: str, node: Mapping[str, Any]) -> None:
+    connection.execute(f"create schema if not exists {node['schema']}")
+    connection.execute(
+        f"create or replace {kind} {node['relation_name']} as {node['compiled_code']}"
+    )
+
+
+def compiled_models(names: Collection[str]) -> CompiledModels:
     """Return the models called `names` and all that they are made of, compiled for a full build."""
-    settings = settings_in(folder)
-    with operations.warehouse_lock(settings, "test", say=lambda _: None):
-        operations.prepare(settings)
-    run_dbt(settings, "seed")
-    run_dbt(settings, "compile", "--full-refresh")
-    manifest = json.loads((settings.dbt_run_dir / "manifest.json").read_text())
-    models = {
-        node_id: node
-        for node_id, node in manifest["nodes"].items()
-        if node["resource_type"] == "model"
-    }
-    wanted = {node_id for node_id, node in models.items() if node["name"] in set(names)}
+    template, models = _compiled_project()
+    wanted = {node_id for node_id, node in models.items() if node["name"] in names}
     parents: dict[str, set[str]] = {}
     while wanted:
         node_id = wanted.pop()
         parents[node_id] = {p for p in models[node_id]["depends_on"]["nodes"] if p in models}
         wanted |= parents[node_id] - parents.keys()
     order = TopologicalSorter(parents).static_order()
-    return CompiledModels(settings.warehouse_path, tuple(models[node_id] for node_id in order))
+    return CompiledModels(template, tuple(models[node_id] for node_id in order))
+
+
+@cache
+def _compiled_project() -> tuple[Path, Mapping[str, Mapping[str, Any]]]:
+    """Return a warehouse with raw tables and seeds, and every model by its id, compiled."""
+    settings = settings_in(_lasting_folder())
+    with operations.warehouse_lock(settings, "test", say=lambda _: None):
+        operations.prepare(settings)
+    run_dbt(settings, "seed")
+    run_dbt(settings, "compile", "--full-refresh")
+    nodes = json.loads((settings.dbt_run_dir / "manifest.json").read_text())["nodes"]
+    return settings.warehouse_path, {
+        node_id: node for node_id, node in nodes.items() if node["resource_type"] == "model"
+    }
+
+
+def _lasting_folder() -> Path:
+    folder = Path(mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    return folder
 
 
 def _in_utc(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
