@@ -126,15 +126,15 @@
 {% endmacro %}
 
 
-{#- The loaded records in parts of about that many: whole files, or rows of one that is
-    larger, as a list of {files, from_row, to_row}; the last is all the rest, {other_than: files}, and
-    the only one where that is enough or the table is not built whole. #}
+{#- The loaded records in parts of about that many: whole files, or rows of one that is larger, as a list
+    of {files, from_row, to_row}; one part of everything, {}, where that is enough or the table is not
+    built whole. Files that came since int_files_loaded was built are an increment of the next run. #}
 {% macro _parts_of_build(files_loaded) %}
     {%- if _may_take_steps() -%}
         {%- set files = run_query('select file_id, records from ' ~ files_loaded ~ ' order by 1').rows -%}
         {{ return(_parts_of(files, _most_at_once())) }}
     {%- endif -%}
-    {{ return([{'other_than': []}]) }}
+    {{ return([{}]) }}
 {% endmacro %}
 
 
@@ -146,7 +146,6 @@
 
 {% macro _parts_of(files, most) %}
     {%- set parts = [] -%}
-    {%- set listed = [] -%}
     {%- for file, records in files if records > most -%}
         {%- for row in range(0, records | int, most) -%}
             {%- do parts.append({
@@ -155,18 +154,21 @@
                 'to_row': none if loop.last else row + most,
             }) -%}
         {%- endfor -%}
-        {%- do listed.append(file) -%}
     {%- endfor -%}
     {%- set part = {'files': [], 'records': 0} -%}
     {%- for file, records in files if records <= most -%}
         {%- if part.records + records > most -%}
             {%- do parts.append({'files': part.files}) -%}
-            {%- do listed.extend(part.files) -%}
             {%- do part.update({'files': [], 'records': 0}) -%}
         {%- endif -%}
         {%- do part.update({'files': part.files + [file], 'records': part.records + records}) -%}
     {%- endfor -%}
-    {%- do parts.append({'other_than': listed}) -%}
+    {%- if not parts -%}
+        {{ return([{}]) }}
+    {%- endif -%}
+    {%- if part.files -%}
+        {%- do parts.append({'files': part.files}) -%}
+    {%- endif -%}
     {{ return(parts) }}
 {% endmacro %}
 
@@ -178,7 +180,7 @@
         {%- if part.from_row %} and {{ relation }}.row_number >= {{ part.from_row }}{% endif %}
         {%- if part.to_row %} and {{ relation }}.row_number <= {{ part.to_row }}{% endif %}
     {%- else -%}
-        not {{ in_files(relation ~ '.file_id', part.other_than) }}
+        true
     {%- endif -%}
 {%- endmacro %}
 
