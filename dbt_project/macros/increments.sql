@@ -350,17 +350,22 @@
     before a join leaves out all but these. #}
 {% macro in_files_of_restated(unit, column, events, file_column) -%}
     {%- if is_increment() -%}
-        {%- set files = [] -%}
-        {%- for row in run_query(
-            'select distinct events.file_id from ' ~ events ~ ' as events where '
-            ~ is_restated(unit, column)
-        ) -%}
-            {%- do files.append(row[0]) -%}
-        {%- endfor -%}
-        {{ in_files(file_column, files) }}
+        {{ in_files_of(events, is_restated(unit, column), file_column) }}
     {%- else -%}
         true
     {%- endif -%}
+{%- endmacro %}
+
+
+{#- A condition: the column names a file that holds such `events`. #}
+{% macro in_files_of(events, condition, file_column) -%}
+    {%- set files = [] -%}
+    {%- for row in run_query(
+        'select distinct events.file_id from ' ~ events ~ ' as events where ' ~ condition
+    ) -%}
+        {%- do files.append(row[0]) -%}
+    {%- endfor -%}
+    {{ in_files(file_column, files) }}
 {%- endmacro %}
 
 

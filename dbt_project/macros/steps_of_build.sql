@@ -187,33 +187,21 @@
 
 {#- A condition: the day belongs to the step. #}
 {% macro in_days(column, days) -%}
-    {%- if days.from_day and days.to_day -%}
-        {{ column }} >= {{ _day(days.from_day) }} and {{ column }} < {{ _day(days.to_day) }}
-    {%- elif days.from_day -%}
-        {{ column }} >= {{ _day(days.from_day) }}
-    {%- elif days.to_day -%}
-        {{ column }} < {{ _day(days.to_day) }}
-    {%- else -%}
-        true
+    {%- set bounds = [] -%}
+    {%- if days.from_day -%}
+        {%- do bounds.append(column ~ " >= cast('" ~ days.from_day ~ "' as date)") -%}
     {%- endif -%}
-{%- endmacro %}
-
-
-{% macro _day(day) -%}
-    cast('{{ day }}' as date)
+    {%- if days.to_day -%}
+        {%- do bounds.append(column ~ " < cast('" ~ days.to_day ~ "' as date)") -%}
+    {%- endif -%}
+    {{ bounds | join(' and ') or 'true' }}
 {%- endmacro %}
 
 
 {#- A condition: the column names a file that holds events of these days. #}
-{% macro in_files_of_days(column, days, events) -%}
+{% macro in_files_of_days(file_column, days, events) -%}
     {%- if days.from_day or days.to_day -%}
-        {%- set files = [] -%}
-        {%- for row in run_query(
-            'select distinct file_id from ' ~ events ~ ' where ' ~ in_days('event_date', days)
-        ) -%}
-            {%- do files.append(row[0]) -%}
-        {%- endfor -%}
-        {{ in_files(column, files) }}
+        {{ in_files_of(events, in_days('event_date', days), file_column) }}
     {%- else -%}
         true
     {%- endif -%}

@@ -18,7 +18,8 @@ _END_BYTES = 22
 _IS_ENCRYPTED = 0x1
 # The others may ask for gigabytes of memory (lzma), or the standard library cannot unpack them.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-# What zipfile raises at a damaged archive: ValueError for names and places that cannot be.
+# What zipfile raises at a damaged archive: ValueError for names and places that cannot be,
+# NotImplementedError where it seems to be of a kind that zipfile cannot unpack.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError)
 
 
