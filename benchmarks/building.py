@@ -4,7 +4,6 @@ python -m benchmarks.building --events 1000000 --pairs 3
 """
 
 import argparse
-import json
 import shutil
 import statistics
 import sys
@@ -23,7 +22,14 @@ from benchmarks.measuring import (
     spread,
     write_section,
 )
-from benchmarks.warehouse import Setting, add_setting, generated, run, setting_of
+from benchmarks.warehouse import (
+    Setting,
+    add_setting,
+    generated,
+    run,
+    setting_of,
+    what_took_longest,
+)
 from orchestration.settings import PROJECT_DIR, read_settings
 from orchestration.sources import read_raw_tables
 
@@ -34,8 +40,6 @@ TIMELINES = {
 """The exports that are built, and the raw columns of source, device and time of each."""
 
 GOAL = 2.5
-LONGEST = 8
-"""How many of the models and tests that took longest are named."""
 
 
 def main() -> None:
@@ -44,12 +48,22 @@ def main() -> None:
     parser.add_argument("exports", nargs="*", choices=[*TIMELINES, []], help="default: ga4_parquet")
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--pairs", type=int, default=1)
+    parser.add_argument("--largest-device", type=float, default=World.largest_device)
     add_setting(parser, memory_limit="8GB")
     given = parser.parse_args()
     exports = given.exports or ["ga4_parquet"]
-    text = compare(setting_of(given), World(given.events), exports, given.pairs)
+    world = World(given.events, largest_device=given.largest_device)
+    text = compare(setting_of(given), world, exports, given.pairs)
     print(f"\n{text}")
-    write_section(PAGE, f"building {given.events:,} events", text)
+    write_section(PAGE, f"building {name_of(world)}", text)
+
+
+def name_of(world: World) -> str:
+    """Return what is built, in words: how many events, and whether one device made most of them."""
+    events = f"{world.events:,} events"
+    if world.largest_device == World.largest_device:
+        return events
+    return f"{events}, {world.largest_device:.0%} of them of one device"
 
 
 def compare(setting: Setting, world: World, exports: Sequence[str], pairs: int) -> str:
@@ -58,26 +72,26 @@ def compare(setting: Setting, world: World, exports: Sequence[str], pairs: int) 
     rows, longest = [], []
     for name in exports:
         loaded = load_once(setting, folder, name)
-        runs = {"build": build, "models": build_models_alone, "limit": sort_merely}
+        runs = {"build": build, "limit": sort_merely}
         taken: dict[str, list[Measured]] = {which: [] for which in runs}
         for turn in range(pairs):
             # Whichever goes first may find the disk busier.
             for which in runs if turn % 2 == 0 else reversed(runs):
                 taken[which].append(runs[which](setting, folder, name, loaded))
                 if which == "build" and turn == 0:
-                    longest.append(f"{name}: {_longest(setting)}")
+                    longest.append(f"{name}: {what_took_longest(setting.folder / 'build')}")
             took = ", ".join(f"{each[-1].seconds:.1f} s ({which})" for which, each in taken.items())
             say(f"{name}, turn {turn + 1} of {pairs}: {took}")
         rows.append(_row(name, loaded, taken))
     return (
-        f"**{world.events:,} events, {pairs} turn(s) of each.** "
+        f"**{name_of(world)}, {pairs} turn(s) of each.** "
         f"{describe_machine(setting.threads, setting.memory_limit)}.\n\n"
-        "| export | loaded | full build | models alone | the limit | ratio (least – most) | goal "
-        "| of processor time | models alone, of processor time | processor time of the build "
+        "| export | loaded | full build | the limit | ratio (least – most) | goal "
+        "| of processor time | processor time of the build "
         "| memory (the limit) | disk, with spill (the limit) |\n"
-        "|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+        "|---|---|---|---|---|---|---|---|---|---|\n"
         + "\n".join(rows)
-        + "\n\nWhat took longest, in seconds of a build with two at a time: "
+        + "\n\nIn seconds, where two run at a time: "
         + "; ".join(longest)
         + ".\n"
     )
@@ -96,13 +110,12 @@ def load_once(setting: Setting, folder: Path, name: str) -> Path:
 
 def build(setting: Setting, folder: Path, name: str, loaded: Path) -> Measured:
     """Build and test everything from what is loaded, as anyone would."""
-    return _build(setting, folder, loaded, [], "build", tests=True)
-
-
-def build_models_alone(setting: Setting, folder: Path, name: str, loaded: Path) -> Measured:
-    """Build everything from what is loaded, and test nothing."""
-    program = [sys.executable, "-m", "benchmarks.models_alone"]
-    return _build(setting, folder, loaded, program, tests=False)
+    data_dir = _empty(setting.folder / "build")
+    shutil.copy(loaded, data_dir)
+    measured = run(setting, folder, data_dir, "build")
+    _check(data_dir)
+    (data_dir / "warehouse.duckdb").unlink()
+    return measured
 
 
 def sort_merely(setting: Setting, folder: Path, name: str, loaded: Path) -> Measured:
@@ -128,23 +141,7 @@ def sort_merely(setting: Setting, folder: Path, name: str, loaded: Path) -> Meas
     return measured
 
 
-def _build(
-    setting: Setting,
-    folder: Path,
-    loaded: Path,
-    program: Sequence[str],
-    *command: str,
-    tests: bool,
-) -> Measured:
-    data_dir = _empty(setting.folder / "build")
-    shutil.copy(loaded, data_dir)
-    measured = run(setting, folder, data_dir, *command, program=program)
-    _check(data_dir, tests=tests)
-    (data_dir / "warehouse.duckdb").unlink()
-    return measured
-
-
-def _check(data_dir: Path, *, tests: bool) -> None:
+def _check(data_dir: Path) -> None:
     """Make sure that all was built, and tested where it should be: what stops early is quick."""
     with duckdb.connect(str(data_dir / "warehouse.duckdb"), read_only=True) as connection:
         built = connection.execute(
@@ -155,22 +152,11 @@ def _check(data_dir: Path, *, tests: bool) -> None:
             "from quality.load_files"
         ).fetchall()
     accepted, read, events = counts
-    if built != [("completed", True, tests)] or not 0.9 * read < accepted == events:
+    if built != [("completed", True, True)] or not 0.9 * read < accepted == events:
         raise SystemExit(
             f"{data_dir}: the build ended as {built}, with {read:,} records read, {accepted:,} "
-            f"accepted and {events:,} events; expected a passed build of nearly all of them, "
-            f"{'with' if tests else 'without'} tests"
+            f"accepted and {events:,} events; expected a passed build of nearly all of them"
         )
-
-
-def _longest(setting: Setting) -> str:
-    """Return the models and tests of the last build that took longest."""
-    results = json.loads((setting.folder / "build/dbt/run/run_results.json").read_text())["results"]
-    results.sort(key=lambda result: -result["execution_time"])
-    return ", ".join(
-        f"{result['unique_id'].split('.')[2]} {result['execution_time']:.1f}"
-        for result in results[:LONGEST]
-    )
 
 
 def _empty(folder: Path) -> Path:
@@ -180,17 +166,17 @@ def _empty(folder: Path) -> Path:
 
 
 def _row(name: str, loaded: Path, taken: Mapping[str, Sequence[Measured]]) -> str:
-    ours, models, limit = taken["build"], taken["models"], taken["limit"]
+    ours, limit = taken["build"], taken["limit"]
     seconds = {
         which: statistics.median(each.seconds for each in turns) for which, turns in taken.items()
     }
     processor_seconds = statistics.median(each.processor_seconds for each in ours)
     return (
         f"| {name} | {loaded.stat().st_size / 1e6:,.0f} MB "
-        f"| {seconds['build']:.1f} s | {seconds['models']:.1f} s | {seconds['limit']:.1f} s "
+        f"| {seconds['build']:.1f} s | {seconds['limit']:.1f} s "
         f"| {spread(ours, limit, 'seconds', is_bold=True)} | ≤ {GOAL} "
         f"| {spread(ours, limit, 'processor_seconds')} "
-        f"| {spread(models, limit, 'processor_seconds')} | {processor_seconds:.1f} s "
+        f"| {processor_seconds:.1f} s "
         f"| {_most(ours, 'peak_bytes')} ({_most(limit, 'peak_bytes')}) "
         f"| {_most(ours, 'disk_bytes')} ({_most(limit, 'disk_bytes')}) |"
     )

@@ -7,7 +7,6 @@ import argparse
 import os
 import shutil
 import statistics
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,10 +21,16 @@ from benchmarks.measuring import (
     spread,
     write_section,
 )
-from benchmarks.warehouse import Setting, add_setting, generated, run, setting_of
+from benchmarks.warehouse import (
+    Setting,
+    add_setting,
+    generated,
+    run,
+    setting_of,
+    what_took_longest,
+)
 
 EXPORT = "ga4_parquet"
-MODELS_ALONE = (sys.executable, "-m", "benchmarks.models_alone")
 GOAL = "1/15"
 
 
@@ -45,30 +50,24 @@ def compare(setting: Setting, world: World, pairs: int) -> str:
     """Return the table of the last day's increment beside a full build, turn by turn."""
     exports = generated(setting, world, [EXPORT])
     history = build_history(setting, exports)
-    rows = []
-    for label, program in (("with tests", ()), ("models alone", MODELS_ALONE)):
-        days, wholes = [], []
-        for turn in range(pairs):
-            day, whole = add_last_day(setting, exports, history, program)
-            days.append(day)
-            wholes.append(whole)
-            say(
-                f"{label}, turn {turn + 1} of {pairs}: "
-                f"{day.seconds:.1f} s the day, {whole.seconds:.1f} s anew"
-            )
-        rows.append(
-            f"| {label} | {_median(wholes, 'seconds')} | {_median(days, 'seconds')} "
-            f"| {spread(days, wholes, 'seconds', is_bold=True)} | ≤ {GOAL} "
-            f"| {_median(wholes, 'processor_seconds')} | {_median(days, 'processor_seconds')} "
-            f"| {spread(days, wholes, 'processor_seconds')} "
-            f"| {max(day.peak_bytes for day in days) / 1e6:,.0f} MB |"
-        )
+    days, wholes, longest = [], [], ""
+    for turn in range(pairs):
+        day, longest, whole = add_last_day(setting, exports, history)
+        days.append(day)
+        wholes.append(whole)
+        say(f"turn {turn + 1} of {pairs}: {day.seconds:.1f} s the day, {whole.seconds:.1f} s anew")
     return (
         f"**The last of {world.days} days of {world.events:,} events, {pairs} turn(s) of each.** "
         f"{describe_machine(setting.threads, setting.memory_limit)}.\n\n"
-        "| | all anew | the day | ratio (least – most) | goal | processor time of all | of the day "
+        "| all anew | the day | ratio (least – most) | goal | processor time of all | of the day "
         "| ratio | memory of the day |\n"
-        "|---|---|---|---|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
+        "|---|---|---|---|---|---|---|---|\n"
+        f"| {_median(wholes, 'seconds')} | {_median(days, 'seconds')} "
+        f"| {spread(days, wholes, 'seconds', is_bold=True)} | ≤ {GOAL} "
+        f"| {_median(wholes, 'processor_seconds')} | {_median(days, 'processor_seconds')} "
+        f"| {spread(days, wholes, 'processor_seconds')} "
+        f"| {max(day.peak_bytes for day in days) / 1e6:,.0f} MB |\n\n"
+        f"In seconds of the day, where two run at a time: {longest}.\n"
     )
 
 
@@ -89,24 +88,22 @@ def build_history(setting: Setting, exports: Path) -> Path:
     return data_dir
 
 
-def add_last_day(
-    setting: Setting, exports: Path, history: Path, program: Sequence[str]
-) -> tuple[Measured, Measured]:
-    """Load the last day and build; then build the same history anew."""
+def add_last_day(setting: Setting, exports: Path, history: Path) -> tuple[Measured, str, Measured]:
+    """Load the last day and build, and tell what took longest; then build the same history anew."""
     data_dir = setting.folder / "increment"
     shutil.rmtree(data_dir, ignore_errors=True)
     data_dir.mkdir(parents=True)
     shutil.copy(history / "warehouse.duckdb", data_dir)
     run(setting, exports, data_dir, "load")
-    command = () if program else ("build",)
-    day = run(setting, exports, data_dir, *command, program=program)
+    day = run(setting, exports, data_dir, "build")
+    longest = what_took_longest(data_dir)
     by_increment = _counts(data_dir)
     _forget_all(data_dir)
-    whole = run(setting, exports, data_dir, *command, program=program)
+    whole = run(setting, exports, data_dir, "build")
     if by_increment != _counts(data_dir):
         raise SystemExit(f"{data_dir}: {by_increment} by increment, {_counts(data_dir)} anew")
     shutil.rmtree(data_dir)
-    return day, whole
+    return day, longest, whole
 
 
 def _forget_all(data_dir: Path) -> None:

@@ -1,6 +1,7 @@
 """What loading and building have in common: generated exports, our command on a warehouse."""
 
 import argparse
+import json
 import sys
 import sysconfig
 from collections.abc import Sequence
@@ -10,6 +11,9 @@ from pathlib import Path
 from benchmarks.generate import World
 from benchmarks.measuring import Measured, measure
 from orchestration.settings import PROJECT_DIR
+
+LONGEST = 8
+"""How many of the models and tests that took longest are named."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,10 @@ def setting_of(given: argparse.Namespace) -> Setting:
 
 def generated(setting: Setting, world: World, exports: Sequence[str]) -> Path:
     """Return the folder of the generated exports, made now unless it is there."""
-    folder = setting.folder / f"{world.events}-events-{world.days}-days-seed-{world.seed}"
+    name = f"{world.events}-events-{world.days}-days-seed-{world.seed}"
+    if world.largest_device != World.largest_device:
+        name += f"-largest-device-{world.largest_device}"
+    folder = setting.folder / name
     missing = [name for name in exports if not (folder / f"{name}.made").exists()]
     if missing:
         # In a process of its own: what a parent held counts as its child's memory on Linux.
@@ -48,6 +55,7 @@ def generated(setting: Setting, world: World, exports: Sequence[str]) -> Path:
                 f"--events={world.events}",
                 f"--days={world.days}",
                 f"--seed={world.seed}",
+                f"--largest-device={world.largest_device}",
                 f"--output={folder}",
                 f"--threads={setting.threads}",
             ],
@@ -58,13 +66,10 @@ def generated(setting: Setting, world: World, exports: Sequence[str]) -> Path:
     return folder
 
 
-def run(
-    setting: Setting, exports: Path, data_dir: Path, *command: str, program: Sequence[str] = ()
-) -> Measured:
-    """Run `clickstream` (or another program) on the warehouse of that folder, as anyone would."""
-    program = program or [str(Path(sysconfig.get_path("scripts"), "clickstream"))]
+def run(setting: Setting, exports: Path, data_dir: Path, *command: str) -> Measured:
+    """Run `clickstream` on the warehouse of that folder, as anyone would."""
     return measure(
-        [*program, *command],
+        [str(Path(sysconfig.get_path("scripts"), "clickstream")), *command],
         {
             "PYTHONPATH": str(PROJECT_DIR),
             "CLICKSTREAM_DATA_DIR": str(data_dir),
@@ -74,6 +79,18 @@ def run(
         },
         watched=data_dir,
     )
+
+
+def what_took_longest(data_dir: Path) -> str:
+    """Return what models and tests of the last build of that folder took, and which most."""
+    results = json.loads((data_dir / "dbt/run/run_results.json").read_text())["results"]
+    seconds = {
+        tuple(result["unique_id"].split(".")[:3:2]): result["execution_time"] for result in results
+    }
+    tests = sum(taken for (what, _), taken in seconds.items() if what == "test")
+    longest = sorted(seconds, key=lambda each: -seconds[each])[:LONGEST]
+    named = ", ".join(f"{name} {seconds[what, name]:.1f}" for what, name in longest)
+    return f"models {sum(seconds.values()) - tests:.0f}, tests {tests:.0f}; most of it {named}"
 
 
 def read_once(files: Sequence[Path]) -> None:

@@ -7,7 +7,18 @@ import pytest
 
 from orchestration import dbt
 from orchestration.settings import Settings, read_settings
+from tests.references import warehouses
 from tests.references.forked_dbt import run_forked
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[None]:
+    """Let the processes of a test run share what is made once."""
+    folder = tmp_path_factory.getbasetemp()
+    with pytest.MonkeyPatch.context() as patch:
+        shared = folder if worker_id == "master" else folder.parent
+        patch.setattr(warehouses, "shared_folder", lambda: shared)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

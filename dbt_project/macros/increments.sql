@@ -381,8 +381,9 @@
         cast({{ key }} as {{ dbt.type_string() }}) in (
             select restated.id from raw.restated as restated
             where restated.unit = '{{ config.get('meta').unit }}'
+            union
+            select cast(new.{{ key }} as {{ dbt.type_string() }}) from {{ new }} as new
         )
-        or {{ key }} in (select new.{{ key }} from {{ new }} as new)
     {%- endset -%}
     {%- for unit, column in config.get('meta').get('passes_on', []) %}
     insert into raw.restated

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tests.pipeline.test_posthog_persons import EVENTS, PERSONS
-from tests.references.warehouses import BuiltWarehouse, build_without_tests, load, settings_in
+from tests.references.warehouses import BuiltWarehouse, build_tables, load, settings_in
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 
@@ -44,7 +44,7 @@ def warehouse_of(folder: Path, *, one_by_one: bool) -> BuiltWarehouse:
         if one_by_one:
             load(settings)
     load(settings)
-    build_without_tests(settings)
+    build_tables(settings)
     return BuiltWarehouse(settings)
 
 

@@ -1,15 +1,13 @@
 """How a test gets a warehouse of its own: settings for a folder, load, build, compiled models."""
 
-import atexit
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import duckdb
@@ -73,20 +71,21 @@ def _warehouse_of_views() -> Path:
 
     To make these takes half of the time of a small build, and they are kept from run to run.
     """
-    settings = settings_in(_lasting_folder())
-    with operations.warehouse_lock(settings, "test", say=lambda _: None):
+
+    def make(settings: Settings) -> None:
         operations.prepare(settings)
-    build_without_tests(settings)
-    with duckdb.connect(str(settings.warehouse_path)) as connection:
-        tables = connection.execute(
-            "select schema_name, table_name from duckdb_tables() "
-            "where schema_name in ('intermediate', 'marts', 'quality')"
-        ).fetchall()
-        for schema, table in tables:
-            connection.execute(f"drop table {schema}.{table}")
-        connection.execute("delete from raw.built_from where kind != 'project'")
-        connection.execute("delete from raw.builds")
-    return settings.warehouse_path
+        build_without_tests(settings)
+        with duckdb.connect(str(settings.warehouse_path)) as connection:
+            tables = connection.execute(
+                "select schema_name, table_name from duckdb_tables() "
+                "where schema_name in ('intermediate', 'marts', 'quality')"
+            ).fetchall()
+            for schema, table in tables:
+                connection.execute(f"drop table {schema}.{table}")
+            connection.execute("delete from raw.built_from where kind != 'project'")
+            connection.execute("delete from raw.builds")
+
+    return made_once("views", make).warehouse_path
 
 
 def build_without_tests(settings: Settings) -> None:
@@ -164,21 +163,38 @@ def compiled_models(names: Collection[str]) -> CompiledModels:
 @cache
 def _compiled_project() -> tuple[Path, Mapping[str, Mapping[str, Any]]]:
     """Return a warehouse with raw tables and seeds, and every model by its id, compiled."""
-    settings = settings_in(_lasting_folder())
-    with operations.warehouse_lock(settings, "test", say=lambda _: None):
+
+    def make(settings: Settings) -> None:
         operations.prepare(settings)
-    run_dbt(settings, "seed")
-    run_dbt(settings, "compile", "--full-refresh")
+        run_dbt(settings, "seed")
+        run_dbt(settings, "compile", "--full-refresh")
+
+    settings = made_once("compiled", make)
     nodes = json.loads((settings.dbt_run_dir / "manifest.json").read_text())["nodes"]
     return settings.warehouse_path, {
         node_id: node for node_id, node in nodes.items() if node["resource_type"] == "model"
     }
 
 
-def _lasting_folder() -> Path:
-    folder = Path(mkdtemp())
-    atexit.register(shutil.rmtree, folder)
-    return folder
+def made_once(name: str, make: Callable[[Settings], None]) -> Settings:
+    """Return settings of a warehouse that `make`, with its lock held, has made in this test run.
+
+    The first process of the run to ask for it makes it, others wait for that.
+    """
+    folder = shared_folder() / name
+    folder.mkdir(exist_ok=True)
+    settings = settings_in(folder)
+    made = folder / "made"
+    with operations.warehouse_lock(settings, "test", say=lambda _: None):
+        if not made.exists():
+            make(settings)
+            made.touch()
+    return settings
+
+
+def shared_folder() -> Path:
+    """Return the folder that all processes of a test run share; `tests/conftest.py` knows it."""
+    raise NotImplementedError
 
 
 def _in_utc(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:

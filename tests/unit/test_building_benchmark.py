@@ -59,12 +59,12 @@ def test_a_build_that_did_not_do_everything_is_not_measured(
 ) -> None:
     _warehouse(tmp_path, last, accepted, events)
     with pytest.raises(SystemExit, match="expected a passed build"):
-        building._check(tmp_path, tests=True)
+        building._check(tmp_path)
 
 
 def test_a_build_that_passed_is_measured(tmp_path: Path) -> None:
     _warehouse(tmp_path, ("completed", True, True), 10, 10)
-    building._check(tmp_path, tests=True)
+    building._check(tmp_path)
 
 
 def test_ratios_are_those_of_each_turn() -> None:

@@ -18,6 +18,16 @@ measured as (
     from session_events
     group by session_id, session_page_view_number
 
+),
+
+last_views as (
+
+    select
+        session_id,
+        max(session_page_view_number) as session_page_view_number
+    from measured
+    group by session_id
+
 )
 
 select
@@ -37,7 +47,7 @@ select
     views.is_bot,
     views.session_page_view_number as view_number,
     views.session_page_view_number = 1 as is_entrance,
-    next_measured.session_id is null as is_exit,
+    views.session_page_view_number = last_views.session_page_view_number as is_exit,
     measured.engaged_seconds,
     measured.scroll_percent
 from session_events as views
@@ -45,8 +55,5 @@ inner join measured
     on
         views.session_id = measured.session_id
         and views.session_page_view_number = measured.session_page_view_number
-left join measured as next_measured
-    on
-        views.session_id = next_measured.session_id
-        and views.session_page_view_number + 1 = next_measured.session_page_view_number
+inner join last_views on views.session_id = last_views.session_id
 where views.event_name in ('page_view', 'screen_view')
