@@ -25,7 +25,7 @@ from tests.pipeline.test_bad_inputs import (
     battery_cases,
     expected_outcomes,
 )
-from tests.references.warehouses import BuiltWarehouse, rows_of, run_dbt, settings_in
+from tests.references.warehouses import BuiltWarehouse, begin, rows_of, run_dbt, settings_in
 
 pytestmark = pytest.mark.skipif(not BATTERY.exists(), reason="the battery is not here")
 
@@ -55,7 +55,7 @@ DIFFERENCES = {
 def battery_warehouse(tmp_path_factory: pytest.TempPathFactory) -> BuiltWarehouse:
     folder = tmp_path_factory.mktemp("battery")
     settings = settings_in(folder)
-    settings.make_directories()
+    begin(settings)
     raw_tables = read_raw_tables(STAGING)
     deliveries = []
     for parameter in battery_cases():

@@ -1,10 +1,11 @@
 """The logic of every model: dbt's own unit tests, on a copy of a built warehouse."""
 
 import json
+import re
 import shutil
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 from tests.references.warehouses import BuiltWarehouse, run_dbt, settings_in
 
@@ -23,17 +24,46 @@ OTHER_SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("settings_of_user", [{}, OTHER_SETTINGS], ids=["default", "other"])
-def test_every_dbt_unit_test_passes_whatever_the_settings(
-    built_warehouse: BuiltWarehouse, tmp_path: Path, settings_of_user: dict
+def test_every_dbt_unit_test_passes(built_warehouse: BuiltWarehouse, tmp_path: Path) -> None:
+    assert run_unit_tests(built_warehouse, tmp_path, "test_type:unit") >= 100
+
+
+def test_unit_tests_of_models_that_read_settings_pass_whatever_these_are(
+    built_warehouse: BuiltWarehouse, tmp_path: Path
 ) -> None:
-    # A copy, since dbt wants to write and other tests may have the warehouse open.
-    settings = settings_in(tmp_path)
+    models = models_that_read(OTHER_SETTINGS, built_warehouse)
+    assert {"int_events_named", "int_events_sessionized", "int_touches_found"} <= models
+    selected = (f"{model},test_type:unit" for model in sorted(models))
+    variables = ("--vars", json.dumps(OTHER_SETTINGS))
+    assert run_unit_tests(built_warehouse, tmp_path, *selected, *variables) >= 20
+
+
+def run_unit_tests(warehouse: BuiltWarehouse, folder: Path, *selection: str) -> int:
+    """Run dbt's unit tests, and return how many there were."""
+    # On a copy, since dbt wants to write and other tests may have the warehouse open.
+    settings = settings_in(folder)
     settings.make_directories()
-    shutil.copyfile(built_warehouse.settings.warehouse_path, settings.warehouse_path)
-    variables = ("--vars", json.dumps(settings_of_user)) if settings_of_user else ()
-    run_dbt(settings, "test", "--select", "test_type:unit", *variables)
+    shutil.copyfile(warehouse.settings.warehouse_path, settings.warehouse_path)
+    run_dbt(settings, "test", "--select", *selection)
     results = json.loads((settings.dbt_run_dir / "run_results.json").read_text())["results"]
     ran = [each for each in results if each["unique_id"].startswith("unit_test.")]
-    assert len(ran) >= 30
     assert {each["status"] for each in ran} == {"pass"}
+    return len(ran)
+
+
+def models_that_read(settings: Iterable[str], warehouse: BuiltWarehouse) -> set[str]:
+    """Return the models that read one of the settings, themselves or in a macro."""
+    manifest = json.loads((warehouse.settings.dbt_run_dir / "manifest.json").read_text())
+    reads = re.compile(rf"\bvar\(\s*['\"](?:{'|'.join(settings)})['\"]")
+
+    @cache
+    def does(unique_id: str) -> bool:
+        made = manifest["nodes"].get(unique_id) or manifest["macros"][unique_id]
+        code = made.get("raw_code") or made.get("macro_sql") or ""
+        return bool(reads.search(code)) or any(map(does, made["depends_on"]["macros"]))
+
+    return {
+        node["name"]
+        for unique_id, node in manifest["nodes"].items()
+        if node["resource_type"] == "model" and does(unique_id)
+    }

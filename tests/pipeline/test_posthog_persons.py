@@ -8,7 +8,7 @@ import pytest
 from tests.references.originals import accounts
 from tests.references.warehouses import (
     BuiltWarehouse,
-    build_without_tests,
+    build_tables,
     load,
     run_dbt,
     settings_in,
@@ -90,7 +90,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> BuiltWarehouse:
     source = {"name": "app", "kind": "posthog", "path": str(exports)}
     settings = settings_in(folder, [source])
     load(settings)
-    build_without_tests(settings)
+    build_tables(settings)
     run_dbt(
         settings,
         "test",

@@ -26,7 +26,7 @@ from tests.references.identity import persons_of
 from tests.references.sessions import Session, sessions_of
 from tests.references.warehouses import (
     BuiltWarehouse,
-    build_without_tests,
+    build_tables,
     load,
     settings_in,
 )
@@ -535,7 +535,7 @@ def test_ga4_from_parquet_and_from_json_lines_gives_the_same_marts(built_warehou
         [definitions.sources()["merch_store"] | {"path": str(tmp_path / "events.json")}],
     )
     load(settings)
-    build_without_tests(settings)
+    build_tables(settings)
     from_json_lines = BuiltWarehouse(settings)
     for mart in (
         "events",

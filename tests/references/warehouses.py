@@ -56,20 +56,26 @@ def settings_in(folder: Path, sources: Iterable[Mapping[str, Any]] | None = None
     return read_settings(environment)
 
 
+def begin(settings: Settings) -> None:
+    """Make a warehouse that has raw tables, seeds and views."""
+    settings.make_directories()
+    shutil.copyfile(_first_build().warehouse_path, settings.warehouse_path)
+
+
 def load(settings: Settings) -> None:
     """Load every configured source, into a warehouse that has its seeds and views if it is new."""
     if not settings.warehouse_path.exists():
-        settings.make_directories()
-        shutil.copyfile(_warehouse_of_views(), settings.warehouse_path)
+        begin(settings)
     with operations.warehouse_lock(settings, "test", say=lambda _: None):
         operations.load(settings)
 
 
 @cache
-def _warehouse_of_views() -> Path:
-    """Return a warehouse with raw tables, seeds and views, from which every table is built anew.
+def _first_build() -> Settings:
+    """Return settings of a warehouse with raw tables, seeds and views, all made by a build.
 
-    To make these takes half of the time of a small build, and they are kept from run to run.
+    They take half of the time of a small build, and are kept from run to run; tables are built anew
+    in it. What dbt compiled for them stands in the manifest.
     """
 
     def make(settings: Settings) -> None:
@@ -85,7 +91,7 @@ def _warehouse_of_views() -> Path:
             connection.execute("delete from raw.built_from where kind != 'project'")
             connection.execute("delete from raw.builds")
 
-    return made_once("views", make).warehouse_path
+    return made_once("first_build", make)
 
 
 def build_without_tests(settings: Settings) -> None:
@@ -98,8 +104,7 @@ def build_tables(settings: Settings) -> None:
 
     For tests of what is in the tables: it takes a fraction of what dbt does.
     """
-    _, models = _compiled_project()
-    compiled = compiled_models([node["name"] for node in models.values()])
+    compiled = compiled_models([node["name"] for node in _compiled_project().values()])
     tables = (node for node in compiled.nodes if node["config"]["materialized"] != "view")
     with _in_utc(duckdb.connect(str(settings.warehouse_path))) as connection:
         for node in tables:
@@ -115,12 +120,11 @@ def run_dbt(settings: Settings, *arguments: str) -> None:
 
 @dataclass(frozen=True)
 class CompiledModels:
-    """The SQL of models, compiled once, and a warehouse with raw tables and seeds, empty of data.
+    """The SQL of models, compiled once.
 
     dbt takes seconds to start; with these, many small sets of records are built in the time of one.
     """
 
-    template: Path
     nodes: tuple[Mapping[str, Any], ...]
 
     def build(
@@ -128,8 +132,6 @@ class CompiledModels:
     ) -> BuiltWarehouse:
         """Load the sources into a warehouse in `folder`, run `seeds` on it, build every model."""
         settings = settings_in(folder, sources)
-        settings.make_directories()
-        shutil.copyfile(self.template, settings.warehouse_path)
         load(settings)
         with _in_utc(duckdb.connect(str(settings.warehouse_path))) as connection:
             for statement in seeds:
@@ -149,7 +151,7 @@ def _make(connection: duckdb.DuckDBPyConnection, kind: str, node: Mapping[str, A
 
 def compiled_models(names: Collection[str]) -> CompiledModels:
     """Return the models called `names` and all that they are made of, compiled for a full build."""
-    template, models = _compiled_project()
+    models = _compiled_project()
     wanted = {node_id for node_id, node in models.items() if node["name"] in names}
     parents: dict[str, set[str]] = {}
     while wanted:
@@ -157,22 +159,17 @@ def compiled_models(names: Collection[str]) -> CompiledModels:
         parents[node_id] = {p for p in models[node_id]["depends_on"]["nodes"] if p in models}
         wanted |= parents[node_id] - parents.keys()
     order = TopologicalSorter(parents).static_order()
-    return CompiledModels(template, tuple(models[node_id] for node_id in order))
+    return CompiledModels(tuple(models[node_id] for node_id in order))
 
 
 @cache
-def _compiled_project() -> tuple[Path, Mapping[str, Mapping[str, Any]]]:
-    """Return a warehouse with raw tables and seeds, and every model by its id, compiled."""
-
-    def make(settings: Settings) -> None:
-        operations.prepare(settings)
-        run_dbt(settings, "seed")
-        run_dbt(settings, "compile", "--full-refresh")
-
-    settings = made_once("compiled", make)
-    nodes = json.loads((settings.dbt_run_dir / "manifest.json").read_text())["nodes"]
-    return settings.warehouse_path, {
-        node_id: node for node_id, node in nodes.items() if node["resource_type"] == "model"
+def _compiled_project() -> Mapping[str, Mapping[str, Any]]:
+    """Return every model by its id, compiled for a full build."""
+    manifest = json.loads((_first_build().dbt_run_dir / "manifest.json").read_text())
+    return {
+        node_id: node
+        for node_id, node in manifest["nodes"].items()
+        if node["resource_type"] == "model"
     }
 
 

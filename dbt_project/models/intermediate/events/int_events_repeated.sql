@@ -29,5 +29,6 @@ select
     or coalesce(repeats.revised_at < accepted_events.revised_at, false)
     or {{ stable_id(prefixed('repeats', event_content())) }}
     = {{ stable_id(prefixed('accepted_events', event_content())) }} as is_same_content
-from repeats
-inner join accepted_events on repeats.event_id = accepted_events.event_id
+-- the right side is held in memory: the few that came again
+from accepted_events
+inner join repeats on accepted_events.event_id = repeats.event_id
