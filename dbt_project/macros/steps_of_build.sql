@@ -2,7 +2,8 @@
     A build from nothing of more than `records_joined_at_once` records judges them all, into a table of
     verdicts, and joins them to these in parts, one statement each: memory holds the verdicts of a part.
     Where it holds all, one statement is a fifth quicker. The model's own code says what each step does;
-    the table is gone afterwards. A model whose rows are of one day each takes whole days instead.
+    the table is gone afterwards. A model whose rows are of one day each takes whole days instead, one
+    that puts together what happened in a session as many shares of the sessions.
 -#}
 
 {#- What the model's code is to give now: {judges_alone, judged: the table of verdicts, part}; of a
@@ -49,6 +50,26 @@
 {#- After its first days, in the same transaction: the others. #}
 {% macro build_other_days(days_counted) %}
     {%- set parts = _days_of_build(days_counted) if execute else [] -%}
+    {%- if parts | length > 1 -%}
+        {%- do _announce(parts) -%}
+        {{ _insert_other_parts(parts) }}
+    {%- endif -%}
+{% endmacro %}
+
+
+{#- Which share of the sessions the code of a model is to give now, as {number, of}; of a smaller build,
+    and of an increment, the only one. #}
+{% macro share_of_step(files_loaded) %}
+    {{ return({
+        'number': _place_in_build().get('place', 1) - 1,
+        'of': _parts_of_build(files_loaded) | length,
+    }) }}
+{% endmacro %}
+
+
+{#- After its first share, in the same transaction: the others. #}
+{% macro build_other_shares(files_loaded) %}
+    {%- set parts = _parts_of_build(files_loaded) if execute else [] -%}
     {%- if parts | length > 1 -%}
         {%- do _announce(parts) -%}
         {{ _insert_other_parts(parts) }}
@@ -179,6 +200,16 @@
         {{ in_files(relation ~ '.file_id', part.files) }}
         {%- if part.from_row %} and {{ relation }}.row_number >= {{ part.from_row }}{% endif %}
         {%- if part.to_row %} and {{ relation }}.row_number <= {{ part.to_row }}{% endif %}
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- A condition: what the column names belongs to the share. #}
+{% macro in_share(column, share) -%}
+    {%- if share.of > 1 -%}
+        {{ hash_of([column]) }} % {{ share.of }} = {{ share.number }}
     {%- else -%}
         true
     {%- endif -%}

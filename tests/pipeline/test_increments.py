@@ -57,6 +57,7 @@ def test_increments_equal_a_build_from_nothing(
     assert "int_sessions_identified" in said
     assert "int_events_sessionized is built in" in said
     assert "int_planned_properties_checked is built in" in said
+    assert "int_page_views_measured is built in" in said
     tables = compare(built_by_increments.settings, anew.settings)
     rows = {table.name: table.rows for table in tables}
     assert rows["marts.events"] and rows["marts.persons"]

@@ -1,9 +1,16 @@
+{{ config(post_hook="{{ build_other_shares(ref('int_files_loaded')) }}") }}
+{%- set share = share_of_step(ref('int_files_loaded')) %}
+-- A view is joined to what happened after it: a large build takes a share of the sessions at a time
+-- (macros/steps_of_build.sql).
 with
 
 session_events as (
 
     select * from {{ ref('int_events_accepted') }}
-    where session_page_view_number > 0 and {{ is_restated('session', 'session_id') }}
+    where
+        session_page_view_number > 0
+        and {{ is_restated('session', 'session_id') }}
+        and {{ in_share('session_id', share) }}
 
 ),
 
