@@ -8,10 +8,19 @@ repeats as (
 
 ),
 
+-- few, and narrow: what joins is held in memory
+repeated_ids as (
+
+    select event_id from {{ ref('int_events_sessionized') }}
+    where verdict = 'repeated' and {{ is_restated('event', 'event_id') }}
+    group by event_id
+
+),
+
 accepted_events as (
 
     select * from {{ ref('int_events_accepted') }}
-    where {{ is_restated('event', 'event_id') }}
+    where event_id in (select repeated_ids.event_id from repeated_ids)
 
 )
 
@@ -29,6 +38,5 @@ select
     or coalesce(repeats.revised_at < accepted_events.revised_at, false)
     or {{ stable_id(prefixed('repeats', event_content())) }}
     = {{ stable_id(prefixed('accepted_events', event_content())) }} as is_same_content
--- the right side is held in memory: the few that came again
-from accepted_events
-inner join repeats on accepted_events.event_id = repeats.event_id
+from repeats
+inner join accepted_events on repeats.event_id = accepted_events.event_id

@@ -2,15 +2,20 @@
 {%- set share = share_of_step(ref('int_files_loaded')) %}
 -- A view is joined to what happened after it: a large build takes a share of the sessions at a time
 -- (macros/steps_of_build.sql).
-with
-
-session_events as (
-
-    select * from {{ ref('int_events_accepted') }}
-    where
+{%- set in_sessions -%}
         session_page_view_number > 0
         and {{ is_restated('session', 'session_id') }}
         and {{ in_share('session_id', share) }}
+{%- endset %}
+with
+
+-- read apart from what is measured: what two parts of a query read, the engine stores, all columns
+views as (
+
+    select * from {{ ref('int_events_accepted') }}
+    where
+        event_name in ('page_view', 'screen_view')
+        and {{ in_sessions }}
 
 ),
 
@@ -22,7 +27,9 @@ measured as (
         session_page_view_number,
         cast(sum(engaged_seconds) as decimal(18, 3)) as engaged_seconds,
         max(scroll_percent) as scroll_percent
-    from session_events
+    from {{ ref('int_events_accepted') }}
+    where
+        {{ in_sessions }}
     group by session_id, session_page_view_number
 
 ),
@@ -57,10 +64,9 @@ select
     views.session_page_view_number = last_views.session_page_view_number as is_exit,
     measured.engaged_seconds,
     measured.scroll_percent
-from session_events as views
+from views
 inner join measured
     on
         views.session_id = measured.session_id
         and views.session_page_view_number = measured.session_page_view_number
 inner join last_views on views.session_id = last_views.session_id
-where views.event_name in ('page_view', 'screen_view')
