@@ -155,7 +155,8 @@ def _check(data_dir: Path) -> None:
     if built != [("completed", True, True)] or not 0.9 * read < accepted == events:
         raise SystemExit(
             f"{data_dir}: the build ended as {built}, with {read:,} records read, {accepted:,} "
-            f"accepted and {events:,} events; expected a passed build of nearly all of them"
+            f"accepted and {events:,} events; expected a passed build of nearly all of them, with "
+            "tests"
         )
 
 

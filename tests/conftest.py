@@ -7,8 +7,8 @@ import pytest
 
 from orchestration import dbt
 from orchestration.settings import Settings, read_settings
-from tests.references import warehouses
 from tests.references.forked_dbt import run_forked
+from tests.references.warehouses import SHARED_FOLDER
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -16,8 +16,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> I
     """Let the processes of a test run share what is made once."""
     folder = tmp_path_factory.getbasetemp()
     with pytest.MonkeyPatch.context() as patch:
-        shared = folder if worker_id == "master" else folder.parent
-        patch.setattr(warehouses, "shared_folder", lambda: shared)
+        patch.setenv(SHARED_FOLDER, str(folder if worker_id == "master" else folder.parent))
         yield
 
 

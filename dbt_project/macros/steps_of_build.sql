@@ -22,7 +22,7 @@
 
 {#- Before the table: the verdicts. #}
 {% macro judge_beforehand() %}
-    {%- set parts = _parts_of_build(ref('int_files_loaded')) if execute else [] -%}
+    {%- set parts = _parts_of_build(ref('int_files_loaded')) -%}
     {%- if parts | length > 1 -%}
         {%- do _announce(parts) -%}
         create or replace table {{ _table_of_verdicts() }} as {{ _code_at(0) }}
@@ -32,7 +32,7 @@
 
 {#- After it, in the same transaction: all parts but the first. #}
 {% macro join_other_parts() %}
-    {%- set parts = _parts_of_build(ref('int_files_loaded')) if execute else [] -%}
+    {%- set parts = _parts_of_build(ref('int_files_loaded')) -%}
     {%- if parts | length > 1 -%}
         {{ _insert_other_parts(parts) }}
         drop table {{ _table_of_verdicts() }}
@@ -49,11 +49,7 @@
 
 {#- After its first days, in the same transaction: the others. #}
 {% macro build_other_days(days_counted) %}
-    {%- set parts = _days_of_build(days_counted) if execute else [] -%}
-    {%- if parts | length > 1 -%}
-        {%- do _announce(parts) -%}
-        {{ _insert_other_parts(parts) }}
-    {%- endif -%}
+    {{ _build_others(_days_of_build(days_counted)) }}
 {% endmacro %}
 
 
@@ -69,7 +65,11 @@
 
 {#- After its first share, in the same transaction: the others. #}
 {% macro build_other_shares(files_loaded) %}
-    {%- set parts = _parts_of_build(files_loaded) if execute else [] -%}
+    {{ _build_others(_parts_of_build(files_loaded)) }}
+{% endmacro %}
+
+
+{% macro _build_others(parts) %}
     {%- if parts | length > 1 -%}
         {%- do _announce(parts) -%}
         {{ _insert_other_parts(parts) }}

@@ -54,16 +54,18 @@ def run_unit_tests(warehouse: BuiltWarehouse, folder: Path, *selection: str) -> 
 def models_that_read(settings: Iterable[str], warehouse: BuiltWarehouse) -> set[str]:
     """Return the models that read one of the settings, themselves or in a macro."""
     manifest = json.loads((warehouse.settings.dbt_run_dir / "manifest.json").read_text())
-    reads = re.compile(rf"\bvar\(\s*['\"](?:{'|'.join(settings)})['\"]")
+    setting_read = re.compile(rf"\bvar\(\s*['\"](?:{'|'.join(settings)})['\"]")
 
     @cache
-    def does(unique_id: str) -> bool:
+    def reads_one(unique_id: str) -> bool:
         made = manifest["nodes"].get(unique_id) or manifest["macros"][unique_id]
         code = made.get("raw_code") or made.get("macro_sql") or ""
-        return bool(reads.search(code)) or any(map(does, made["depends_on"]["macros"]))
+        if setting_read.search(code):
+            return True
+        return any(map(reads_one, made["depends_on"]["macros"]))
 
     return {
         node["name"]
         for unique_id, node in manifest["nodes"].items()
-        if node["resource_type"] == "model" and does(unique_id)
+        if node["resource_type"] == "model" and reads_one(unique_id)
     }

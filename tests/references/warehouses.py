@@ -16,6 +16,9 @@ import yaml
 from orchestration import dbt, operations
 from orchestration.settings import Settings, read_settings
 
+SHARED_FOLDER = "TEST_RUN_FOLDER"
+"""Environment variable that names the folder which all processes of a test run share."""
+
 
 @dataclass(frozen=True)
 class BuiltWarehouse:
@@ -178,7 +181,7 @@ def made_once(name: str, make: Callable[[Settings], None]) -> Settings:
 
     The first process of the run to ask for it makes it, others wait for that.
     """
-    folder = shared_folder() / name
+    folder = Path(os.environ[SHARED_FOLDER]) / name
     folder.mkdir(exist_ok=True)
     settings = settings_in(folder)
     made = folder / "made"
@@ -187,11 +190,6 @@ def made_once(name: str, make: Callable[[Settings], None]) -> Settings:
             make(settings)
             made.touch()
     return settings
-
-
-def shared_folder() -> Path:
-    """Return the folder that all processes of a test run share; `tests/conftest.py` knows it."""
-    raise NotImplementedError
 
 
 def _in_utc(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:

@@ -8,7 +8,7 @@ repeats as (
 
 ),
 
--- few, and narrow: what joins is held in memory
+-- few and narrow: these are held in memory to join, not the events
 repeated_ids as (
 
     select event_id from {{ ref('int_events_sessionized') }}
