@@ -14,6 +14,7 @@ import duckdb
 
 from orchestration.dbt import built_manifest
 from orchestration.settings import Settings
+from orchestration.storage import declared
 
 PUBLISHED_SCHEMAS = ("marts", "quality")
 
@@ -259,7 +260,12 @@ def _both_files(settings: Settings, copy_path: Path) -> Iterator[duckdb.DuckDBPy
 def _copy_relation(connection: duckdb.DuckDBPyConnection, relation: Relation) -> None:
     name = f"{_name(relation.schema)}.{_name(relation.name)}"
     try:
-        connection.execute(f"create table {_COPY}.{name} as from {_WAREHOUSE}.{name}")
+        described = connection.execute(f"describe {_WAREHOUSE}.{name}").fetchall()
+        columns = ", ".join(
+            declared(_name(column), data_type) for column, data_type, *_ in described
+        )
+        connection.execute(f"create table {_COPY}.{name} ({columns})")
+        connection.execute(f"insert into {_COPY}.{name} from {_WAREHOUSE}.{name}")
     except duckdb.CatalogException as error:
         raise PublishRefused(
             f"the model {relation.name} cannot be read from the warehouse "

@@ -6,6 +6,7 @@ import duckdb
 
 from orchestration.loading.warehouse import LoadingStopped, identifier
 from orchestration.sources import RawTable, Source
+from orchestration.storage import declared
 
 OWN_COLUMNS_BEFORE = (
     ("_source_name", "varchar"),
@@ -122,7 +123,7 @@ def _create(
     connection: duckdb.DuckDBPyConnection, table_name: str, expected: Sequence[tuple[str, str]]
 ) -> None:
     table = f"raw.{identifier(table_name)}"
-    columns = ", ".join(f"{identifier(name)} {data_type}" for name, data_type in expected)
+    columns = ", ".join(declared(identifier(name), data_type) for name, data_type in expected)
     connection.execute(f"create table if not exists {table} ({columns})")
     found = {
         name: data_type
