@@ -15,31 +15,41 @@
 
 {% macro record_build(results) %}
     {%- if execute and flags.WHICH in commands_that_write_tables() -%}
-        {%- set failed = [] -%}
-        {%- set skipped = [] -%}
-        {%- set warned = [] -%}
-        {%- set done = [] -%}
-        {%- for result in results -%}
-            {%- do done.append(result.node.unique_id) -%}
-            {%- if result.status in ['error', 'fail', 'runtime error', 'partial success'] -%}
-                {%- do failed.append(result.node.unique_id) -%}
-            {%- elif result.status == 'skipped' -%}
-                {%- do skipped.append(result.node.unique_id) -%}
-            {%- elif result.status == 'warn' -%}
-                {%- do warned.append(result.node.unique_id) -%}
-            {%- endif -%}
-        {%- endfor -%}
-        {%- set failed = failed + skipped -%}
+        {%- set warned = results | selectattr('status', 'equalto', 'warn') | list -%}
+        {%- set failed = nodes_that_failed(results) -%}
         {{ _insert_build_record(
             'completed',
-            is_whole=(_nodes_of_a_whole_build() | reject('in', done) | list | length == 0)
-                and not flags.EMPTY,
+            is_whole=is_whole_build(results),
             passed=(failed | length == 0),
             failed_count=failed | length,
             warned_count=warned | length,
             first_failure=failed | first
         ) }}
     {%- endif -%}
+{% endmacro %}
+
+
+{#- Whether there is a result of every node, and of all rows. #}
+{% macro is_whole_build(results) %}
+    {%- set done = results | map(attribute='node.unique_id') | list -%}
+    {{ return(
+        _nodes_of_a_whole_build() | reject('in', done) | list | length == 0 and not flags.EMPTY
+    ) }}
+{% endmacro %}
+
+
+{#- dbt's ids of those that failed, and then of those that were skipped. #}
+{% macro nodes_that_failed(results) %}
+    {%- set failed = [] -%}
+    {%- set skipped = [] -%}
+    {%- for result in results -%}
+        {%- if result.status in ['error', 'fail', 'runtime error', 'partial success'] -%}
+            {%- do failed.append(result.node.unique_id) -%}
+        {%- elif result.status == 'skipped' -%}
+            {%- do skipped.append(result.node.unique_id) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(failed + skipped) }}
 {% endmacro %}
 
 

@@ -83,7 +83,6 @@ def test_every_model_after_staging_has_a_tested_key(manifest: dict, models: dict
     }
     passed_on = {  # one row per row of a mart, whose key is tested
         "int_conversions_identified",
-        "int_credits_assigned_by_rules",
         "int_event_items_accepted",
         "int_events_accepted",
         "int_funnel_entrants_advanced",
@@ -92,12 +91,17 @@ def test_every_model_after_staging_has_a_tested_key(manifest: dict, models: dict
         "int_persons_summarized",
         "int_sessions_identified",
     }
+    credited = {  # one row per touch, or per touch and model: the key of a touch is tested
+        "attribution_touches",
+        "int_credits_assigned_by_rules",
+        "int_touches_found",
+    }
     wrong = [
         key
         for key, node in models.items()
         if folder(node)[0] != "staging"
         and key not in tested
-        and node["name"] not in passed_through | passed_on
+        and node["name"] not in passed_through | passed_on | credited
     ]
     assert not wrong
 

@@ -5,7 +5,7 @@ select
     session_id,
     touched_at,
     converted_at
-from {{ ref('attribution_touches') }}
+from {{ ref('int_touches_found') }}
 where
     {{ micros_between('touched_at', 'converted_at') }} < 0
     or {{ micros_between('touched_at', 'converted_at') }}

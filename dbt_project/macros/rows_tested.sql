@@ -1,0 +1,87 @@
+{#-
+    Where everything that the tables held before a run has passed the tests of the project as it is, a
+    test that says what rows an increment changes (`config.meta.restated`: [unit, column]) looks at
+    those that this run has changed. At all rows it looks in any other run: one that makes a table
+    anew, `dbt test`, and the one after a run that was not whole, that did not pass, or that was killed.
+    `raw.built_from` says of the run that left everything passed by which state of the project it was.
+-#}
+
+{#- What dbt has a generic test read. #}
+{% macro default__get_where_subquery(relation) -%}
+    {%- set conditions = [config.get('where')] | select | list -%}
+    {%- set restated = config.get('meta', {}).get('restated') if execute else none -%}
+    {%- if restated and _all_else_has_passed() -%}
+        {%- do conditions.append(in_restated(restated[0], restated[1])) -%}
+    {%- endif -%}
+    {%- if conditions -%}
+        (select * from {{ relation }} where ({{ conditions | join(') and (') }})) dbt_subquery
+    {%- else -%}
+        {{ relation }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- After a run: whether all has passed. #}
+{% macro record_tests(results) %}
+    {%- if execute and flags.WHICH in commands_that_write_tables() -%}
+        delete from raw.built_from where kind = 'tests';
+        {%- if is_whole_build(results) and not nodes_that_failed(results) %}
+        insert into raw.built_from
+        values ('{{ invocation_id }}', 'tests', 'state', {{ _literal(_state_of_tests()) }})
+        {%- endif -%}
+    {%- endif -%}
+{% endmacro %}
+
+
+{#- The incremental tables that this run has made anew, by dbt's id. #}
+{% macro built_anew() %}
+    {{ return(_tests_of_run().setdefault('built_anew', {})) }}
+{% endmacro %}
+
+
+{#- Of the test at hand. A test that lets failures pass says nothing of what it looked at before. #}
+{% macro _all_else_has_passed() %}
+    {%- set above = _upstream(model.unique_id) -%}
+    {{ return(
+        flags.WHICH in commands_that_write_tables()
+        and _all_passed_before()
+        and built_anew().keys() | select('in', above) | list | length == 0
+        and config.get('severity', 'error') | lower == 'error'
+        and config.get('error_if', '!= 0') == '!= 0'
+    ) }}
+{% endmacro %}
+
+
+{#- Whether the last run before this one has left everything passed by the same tests. #}
+{% macro _all_passed_before() %}
+    {%- if 'all_passed_before' not in _tests_of_run() -%}
+        {%- set passed = _built_from(
+            "kind = 'tests' and model = (select invocation_id from raw.builds where invocation_id != '"
+            ~ invocation_id ~ "' order by recorded_at desc limit 1)",
+            'model'
+        ) -%}
+        {%- do _tests_of_run().update({
+            'all_passed_before': passed | length == 1 and passed[0][1] == _state_of_tests()
+        }) -%}
+    {%- endif -%}
+    {{ return(_tests_of_run().all_passed_before) }}
+{% endmacro %}
+
+
+{% macro _tests_of_run() %}
+    {{ return(graph.setdefault('tests_in_' ~ invocation_id, {})) }}
+{% endmacro %}
+
+
+{% macro _state_of_tests() %}
+    {%- set parts = [state_of_project()] -%}
+    {%- for name, macro in context[project_name].items()
+        if macro.macro is defined and name.startswith('test_') -%}
+        {%- do parts.append(macro.macro.macro_sql) -%}
+    {%- endfor -%}
+    {%- for node in graph.nodes.values() if node.resource_type == 'test' -%}
+        {%- do parts.append(node.unique_id ~ node.raw_code ~ tojson(node.config, none, true)) -%}
+        {%- do parts.append(settings_named_in(node.raw_code) | string) -%}
+    {%- endfor -%}
+    {{ return(local_md5(parts | sort | join('\n'))) }}
+{% endmacro %}
