@@ -4,8 +4,8 @@
     `raw.built_from` says of every incremental table what it was built from: its files, and the
     code, settings, seeds and sources above it. Files that differ are an increment; anything else
     that differs is another history, and the table is built anew.
-    `raw.restated` lists the units (events, sessions and their ownership, devices, days, persons,
-    identities, identifiers, conversions) that a run has changed, until all incremental tables have
+    `raw.restated` lists the units (events and their days, sessions and their ownership, devices, days,
+    persons, identities, identifiers, conversions) that a run has changed, until all incremental tables have
     followed. Redoing one twice does no harm, so a run that was killed, or that built some of the models
     only, is made good by the next.
 -#}
@@ -350,12 +350,58 @@
 {%- endmacro %}
 
 
-{#- A condition: the column names a file that holds such a unit of `events`; no condition where the table is
-    built whole. A list of values, as in in_files: without it, raw records of all history are unpacked
-    before a join leaves out all but these. #}
-{% macro in_files_of_restated(unit, column, events, file_column) -%}
+{#- is_restated for a relation of events, by event, session or day. The unit `event_day` lists the days of
+    restated events, and of one event at least of every restated session, which lasts no longer than
+    session_max_hours: with the days as values, the engine passes over what is stored of all others. #}
+{% macro is_restated_event(unit) -%}
+    {%- if not is_increment() -%}
+        true
+    {%- elif unit == 'day' -%}
+        {{ _on_days(_restated_days('day')) }}
+    {%- elif unit == 'event' -%}
+        {{ in_restated('event', 'event_id') }}
+        and {{ _on_days(_restated_days('event_day')) }}
+    {%- else -%}
+        {#- a local day may have 23 hours -#}
+        {%- set around = (var('session_max_hours') / 24) | round(0, 'ceil') | int + 1 -%}
+        {{ in_restated('session', 'session_id') }}
+        and {{ _on_days(_restated_days('event_day', around)) }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The days of a unit, and so many around each. A rejected record may be of any day. #}
+{% macro _restated_days(unit, around=0) %}
+    {%- set days = [] -%}
+    {%- for row in run_query(
+        "select distinct cast(restated.id as date) + around.distance from raw.restated as restated"
+        ~ " cross join (values (" ~ range(-around, around + 1) | join("), (") ~ ")) as around (distance)"
+        ~ " where restated.unit = '" ~ unit ~ "'"
+        ~ " and length(restated.id) = 10 and restated.id < '9000' order by 1"
+    ).rows -%}
+        {%- do days.append(row[0]) -%}
+    {%- endfor -%}
+    {{ return(days) }}
+{% endmacro %}
+
+
+{% macro _on_days(days) -%}
+    {%- if days -%}
+        event_date in (
+            {%- for day in days %}cast('{{ day }}' as date){{ ', ' if not loop.last }}{% endfor -%}
+        )
+    {%- else -%}
+        false
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- A condition: the column names a file that holds such events of the relation `events`; no condition where
+    the table is built whole. A list of values, as in in_files: without it, raw records of all history are
+    unpacked before a join leaves out all but these. #}
+{% macro in_files_of_restated(unit, events, file_column) -%}
     {%- if is_increment() -%}
-        {{ in_files_of(events, is_restated(unit, column), file_column) }}
+        {{ in_files_of(events, is_restated_event(unit), file_column) }}
     {%- else -%}
         true
     {%- endif -%}

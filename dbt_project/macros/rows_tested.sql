@@ -6,19 +6,27 @@
     `raw.built_from` says of the run that left everything passed by which state of the project it was.
 -#}
 
-{#- What dbt has a generic test read. #}
+{#- What dbt has a generic test read: its own macro, which knows `where` alone. #}
 {% macro default__get_where_subquery(relation) -%}
+    {%- set rows = rows_tested(relation) -%}
+    {{ return(relation if rows == relation else rows ~ ' as dbt_subquery') }}
+{%- endmacro %}
+
+
+{#- The rows of a relation that the test at hand looks at: the relation, or a query of it. #}
+{% macro rows_tested(relation) %}
     {%- set conditions = [config.get('where')] | select | list -%}
     {%- set restated = config.get('meta', {}).get('restated') if execute else none -%}
     {%- if restated and _all_else_has_passed() -%}
         {%- do conditions.append(in_restated(restated[0], restated[1])) -%}
     {%- endif -%}
-    {%- if conditions -%}
-        (select * from {{ relation }} where ({{ conditions | join(') and (') }})) dbt_subquery
-    {%- else -%}
-        {{ relation }}
+    {%- if not conditions -%}
+        {{ return(relation) }}
     {%- endif -%}
-{%- endmacro %}
+    {{ return(
+        '(select * from ' ~ relation ~ ' where (' ~ conditions | join(') and (') ~ '))'
+    ) }}
+{% endmacro %}
 
 
 {#- After a run: whether all has passed. #}

@@ -291,6 +291,16 @@ neighbours as (
     ) as changed
     where id is not null;
     {%- endfor %}
+    {#- an event that is restated may be told by a record that stays as it is -#}
+    {%- set of_restated_event = in_restated('event', 'event_id') %}
+    insert into raw.restated
+    select 'event_day', id from (
+        select cast(event_date as {{ dbt.type_string() }}) as id from {{ target }}
+        where {{ of_restated_event }}
+        union
+        select cast(event_date as {{ dbt.type_string() }}) from {{ new }}
+    ) as days
+    where id is not null;
     update {{ target }} as stored
     set
         {%- for column in judged_columns() %}

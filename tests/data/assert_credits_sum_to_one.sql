@@ -1,5 +1,8 @@
 -- Every conversion of a human is credited exactly once, and its value whole, under every model.
-{{ config(meta={'dagster': {'ref': {'name': 'attribution_touches'}}}) }}
+{{ config(meta={
+    'dagster': {'ref': {'name': 'attribution_touches'}},
+    'restated': ['conversion', 'conversion_id'],
+}) }}
 with
 
 expected as (
@@ -8,7 +11,7 @@ expected as (
         conversions.conversion_id,
         conversions.value_reporting,
         attribution_models.model
-    from {{ ref('conversions') }} as conversions
+    from {{ rows_tested(ref('conversions')) }} as conversions
     cross join {{ ref('attribution_models') }} as attribution_models
     where not conversions.is_bot
 
@@ -21,7 +24,7 @@ credited as (
         model,
         sum(credit) as credit,
         sum(credited_value) as credited_value
-    from {{ ref('attribution_touches') }}
+    from {{ rows_tested(ref('attribution_touches')) }} as touches
     group by conversion_id, model
 
 )

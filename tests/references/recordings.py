@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ _ASKS_FOR_FILES = (
     "select coalesce(loaded.file_id, built.input) from ",
     "select distinct events.file_id from ",
 )
+_ASKS_FOR_DAYS = "select distinct cast(restated.id as date) + "
+_LIST_OF_DAYS = re.compile(r"event_date in \((cast\('[\d-]+' as date\)(, )?)+\)")
 _REMARKS = re.compile(r"(\s*(/\*.*?\*/|--[^\n]*\n))*\s*", re.DOTALL)
 _WRITES = re.compile(
     r"(create\s+(or\s+replace\s+)?(temp\w*\s+)?table|insert|update|delete|alter\s+table|drop\s+table)\s"
@@ -200,13 +203,14 @@ def _run(
 
 
 def _statements(path: Path) -> tuple[Statement, ...]:
-    """Return what writes tables, and what asks which files are concerned."""
+    """Return what writes tables, and what asks which files and days are concerned."""
     found = []
     for recorded in json.loads(path.read_text()):
         sql = _REMARKS.sub("", recorded["sql"], count=1)
         kind, _, name = (recorded["node_id"] or "").rpartition(".")
         is_seed = kind.startswith("seed.")
-        if not is_seed and (_WRITES.match(sql.lower()) or sql.startswith(_ASKS_FOR_FILES)):
+        asks = sql.startswith((*_ASKS_FOR_FILES, _ASKS_FOR_DAYS))
+        if not is_seed and (_WRITES.match(sql.lower()) or asks):
             # one connection runs many increments
             sql = re.sub("^create temporary table", "create or replace temporary table", sql)
             assert CHANGED_FILE not in sql.replace(_LIST_OF_FILES, ""), sql
@@ -272,16 +276,22 @@ class Replay:
         """Bring all tables up to date, or those of some models alone, or those before one."""
         self.stage()
         files: list[str] = []
+        days: list[date] = []
         for statement in self.recording.increment:
             if statement.model is not None and statement.model == killed_at:
                 return
             if not _is_of(statement, models):
                 continue
-            if statement.sql.startswith(_ASKS_FOR_FILES):
-                files = [row[0] for row in self.connection.execute(statement.sql).fetchall()]
+            if statement.sql.startswith(_ASKS_FOR_DAYS):
+                days = [row[0] for row in self.connection.execute(statement.sql).fetchall()]
+                continue
+            listed_days = ", ".join(f"date '{day}'" for day in days) or "null"
+            sql = _LIST_OF_DAYS.sub(f"event_date in ({listed_days})", statement.sql)
+            if sql.startswith(_ASKS_FOR_FILES):
+                files = [row[0] for row in self.connection.execute(sql).fetchall()]
                 continue
             listed = ", ".join(f"'{file}'" for file in files) or "'no file'"
-            self.connection.execute(statement.sql.replace(_LIST_OF_FILES, f"in ({listed})"))
+            self.connection.execute(sql.replace(_LIST_OF_FILES, f"in ({listed})"))
 
     def build(self, models: Set[str] | None = None) -> None:
         """Build every table anew, or those of some models alone."""

@@ -1,4 +1,4 @@
-{%- set weightings = ['first', 'last', 'last_non_direct', 'linear', 'position', 'time_decay'] -%}
+{%- set weightings = attribution_weightings() -%}
 with
 
 touches as (

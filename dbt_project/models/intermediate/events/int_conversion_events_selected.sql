@@ -4,7 +4,7 @@ with
 accepted_events as (
 
     select * from {{ ref('int_events_accepted') }}
-    where {{ is_restated('event', 'event_id') }}
+    where {{ is_restated_event('event') }}
 
 ),
 

@@ -3,7 +3,7 @@ with
 items as (
 
     select * from {{ ref('int_event_items_unioned') }}
-    where {{ in_files_of_restated('event', 'event_id', ref('int_events_accepted'), 'file_id') }}
+    where {{ in_files_of_restated('event', ref('int_events_accepted'), 'file_id') }}
 
 ),
 
@@ -14,7 +14,7 @@ accepted_events as (
         file_id,
         row_number
     from {{ ref('int_events_accepted') }}
-    where {{ is_restated('event', 'event_id') }}
+    where {{ is_restated_event('event') }}
 
 )
 

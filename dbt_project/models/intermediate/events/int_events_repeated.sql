@@ -4,7 +4,7 @@ with
 repeats as (
 
     select * from {{ ref('int_events_sessionized') }}
-    where verdict = 'repeated' and {{ is_restated('event', 'event_id') }}
+    where verdict = 'repeated' and {{ is_restated_event('event') }}
 
 ),
 
@@ -12,7 +12,7 @@ repeats as (
 repeated_ids as (
 
     select event_id from {{ ref('int_events_sessionized') }}
-    where verdict = 'repeated' and {{ is_restated('event', 'event_id') }}
+    where verdict = 'repeated' and {{ is_restated_event('event') }}
     group by event_id
 
 ),

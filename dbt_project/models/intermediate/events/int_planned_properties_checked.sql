@@ -23,7 +23,7 @@ accepted_events as (
         row_number
     from {{ ref('int_events_accepted') }}
     where
-        {{ is_restated('day', 'cast(event_date as ' ~ dbt.type_string() ~ ')') }}
+        {{ is_restated_event('day') }}
         and {{ in_days('event_date', days) }}
 
 ),
@@ -32,9 +32,7 @@ event_properties as (
 
     select * from {{ ref('int_event_properties_unioned') }}
     where
-        {{ in_files_of_restated(
-            'day', 'cast(event_date as ' ~ dbt.type_string() ~ ')', ref('int_events_accepted'), 'file_id'
-        ) }}
+        {{ in_files_of_restated('day', ref('int_events_accepted'), 'file_id') }}
         and {{ in_files_of_days('file_id', days, ref('int_events_accepted')) }}
 
 ),

@@ -33,7 +33,7 @@ accepted_events as (
         file_id,
         row_number
     from {{ ref('int_events_accepted') }}
-    where {{ is_restated('day', 'cast(event_date as ' ~ dbt.type_string() ~ ')') }}
+    where {{ is_restated_event('day') }}
 
 ),
 
@@ -44,9 +44,7 @@ event_properties as (
         row_number,
         event_properties
     from {{ ref('int_event_properties_unioned') }}
-    where {{ in_files_of_restated(
-        'day', 'cast(event_date as ' ~ dbt.type_string() ~ ')', ref('int_events_accepted'), 'file_id'
-    ) }}
+    where {{ in_files_of_restated('day', ref('int_events_accepted'), 'file_id') }}
 
 ),
 

@@ -8,7 +8,7 @@ referrals as (
         page_host,
         referrer_host
     from {{ ref('int_events_accepted') }}
-    where referrer_host is not null and {{ is_restated('event', 'event_id') }}
+    where referrer_host is not null and {{ is_restated_event('event') }}
     {%- if is_increment() %}
     except
 
