@@ -351,9 +351,9 @@
 
 
 {#- is_restated for a relation of events, by event, session or day. The unit `event_day` lists the days of
-    restated events, and of one event at least of every restated session, which lasts no longer than
-    session_max_hours: with the days as values, the engine passes over what is stored of all others. #}
-{% macro is_restated_event(unit) -%}
+    restated events, and of one event at least of every restated session, which lasts no longer than so
+    many hours: with the days as values, the engine passes over what is stored of all others. #}
+{% macro is_restated_event(unit, session_max_hours=none) -%}
     {%- if not is_increment() -%}
         true
     {%- elif unit == 'day' -%}
@@ -363,7 +363,7 @@
         and {{ _on_days(_restated_days('event_day')) }}
     {%- else -%}
         {#- a local day may have 23 hours -#}
-        {%- set around = (var('session_max_hours') / 24) | round(0, 'ceil') | int + 1 -%}
+        {%- set around = (session_max_hours / 24) | round(0, 'ceil') | int + 1 -%}
         {{ in_restated('session', 'session_id') }}
         and {{ _on_days(_restated_days('event_day', around)) }}
     {%- endif -%}

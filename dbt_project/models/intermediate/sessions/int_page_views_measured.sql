@@ -4,7 +4,7 @@
 -- (macros/steps_of_build.sql).
 {%- set in_sessions -%}
         session_page_view_number > 0
-        and {{ is_restated_event('session') }}
+        and {{ is_restated_event('session', var('session_max_hours')) }}
         and {{ in_share('session_id', share) }}
 {%- endset %}
 with

@@ -12,7 +12,7 @@ sessions as (
 session_events as (
 
     select * from {{ ref('int_events_accepted') }}
-    where session_id is not null and {{ is_restated_event('session') }}
+    where session_id is not null and {{ is_restated_event('session', var('session_max_hours')) }}
 
 ),
 
