@@ -82,7 +82,7 @@ def build_history(setting: Setting, exports: Path) -> Path:
         for day in days[:-1]:
             os.link(day, earlier / day.name)
         shutil.copy(exports / "sources.yml", earlier.parent)
-        run(setting, earlier.parent, data_dir, "load")
+        run(setting, earlier.parent, data_dir, "load", EXPORT)
         run(setting, earlier.parent, data_dir, "build")
         (data_dir / "done").touch()
     return data_dir
@@ -94,7 +94,7 @@ def add_last_day(setting: Setting, exports: Path, history: Path) -> tuple[Measur
     shutil.rmtree(data_dir, ignore_errors=True)
     data_dir.mkdir(parents=True)
     shutil.copy(history / "warehouse.duckdb", data_dir)
-    run(setting, exports, data_dir, "load")
+    run(setting, exports, data_dir, "load", EXPORT)
     day = run(setting, exports, data_dir, "build")
     longest = what_took_longest(data_dir)
     by_increment = _counts(data_dir)

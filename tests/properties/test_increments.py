@@ -485,6 +485,39 @@ def test_a_session_whose_owner_is_found_later_touches_what_that_one_did_before(r
     assert "int_touches_found" in differences(faulty, [history], 0, models)
 
 
+def test_of_a_session_that_goes_on_after_midnight_the_day_before_is_read_too(recordings):
+    viewed = Told(**{name: values[0] for name, values in FIELDS.items()} | {"name": "page_view"})
+    midnight = datetime.combine(BEGINNING.date(), datetime.min.time()) + timedelta(days=1)
+    before, after, late = (
+        replace(viewed, event_id=str(minutes), at=midnight + timedelta(minutes=minutes))
+        for minutes in (-10, 5, 9)
+    )
+    history = (
+        (Delivery("a", "shop", (before, after), False),),
+        (Delivery("b", "shop", (late,), False),),
+    )
+    recording = recordings["nothing else"]
+    models = recording.upstream(["int_page_views_measured"])
+    assert not differences(recording, [history], 0, models)
+    faulty = recording.with_fault("(values (-2), (-1), (0), (1), (2))", "(values (0))")
+    assert "int_page_views_measured" in differences(faulty, [history], 0, models)
+
+
+def test_of_an_event_that_is_told_again_the_day_of_the_accepted_record_is_read_too(recordings):
+    plain = {name: values[0] for name, values in FIELDS.items()}
+    purchase = Told(**plain | {"event_id": "1", "name": "purchase"})
+    again = replace(purchase, at=purchase.at + timedelta(days=3))
+    histories = [
+        ((Delivery("a", "shop", (one,), False),), (Delivery("b", "shop", (other,), False),))
+        for one, other in ((purchase, again), (again, purchase))
+    ]
+    recording = recordings["nothing else"]
+    models = recording.upstream(["int_conversion_events_selected"])
+    assert not any(differences(recording, [history], 0, models) for history in histories)
+    faulty = recording.with_fault("cast(event_date as TEXT) as id", "cast(null as TEXT) as id")
+    assert any(differences(faulty, [history], 0, models) for history in histories)
+
+
 def test_replayed_statements_give_what_dbt_gives(recordings, tmp_path):
     recording = recordings["nothing else"]
     by_dbt = settings_in(tmp_path)
