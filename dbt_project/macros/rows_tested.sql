@@ -18,7 +18,9 @@
     {%- set conditions = [config.get('where')] | select | list -%}
     {%- set restated = config.get('meta', {}).get('restated') if execute else none -%}
     {%- if restated and _all_else_has_passed() -%}
-        {%- do conditions.append(in_restated(restated[0], restated[1])) -%}
+        {%- do conditions.append(
+            in_restated(restated[0], restated[1]) ~ ' or ' ~ restated[1] ~ ' is null'
+        ) -%}
     {%- endif -%}
     {%- if not conditions -%}
         {{ return(relation) }}
@@ -86,6 +88,7 @@
     {%- for name, macro in context[project_name].items()
         if macro.macro is defined and name.startswith('test_') -%}
         {%- do parts.append(macro.macro.macro_sql) -%}
+        {%- do parts.append(settings_named_in(macro.macro.macro_sql) | string) -%}
     {%- endfor -%}
     {%- for node in graph.nodes.values() if node.resource_type == 'test' -%}
         {%- do parts.append(node.unique_id ~ node.raw_code ~ tojson(node.config, none, true)) -%}

@@ -3,7 +3,7 @@
     verdicts, and joins them to these in parts, one statement each: memory holds the verdicts of a part.
     Where it holds all, one statement is a fifth quicker. The model's own code says what each step does;
     the table is gone afterwards. A model whose rows are of one day each takes whole days instead, one
-    that puts together what happened in a session as many shares of the sessions.
+    that puts together what happened in a session, or led to a conversion, as many shares of these.
 -#}
 
 {#- What the model's code is to give now: {judges_alone, judged: the table of verdicts, part}; of a
@@ -53,7 +53,7 @@
 {% endmacro %}
 
 
-{#- Which share of the sessions the code of a model is to give now, as {number, of}; of a smaller build,
+{#- Which share of its sessions or conversions the code of a model is to give now, as {number, of}; of a smaller build,
     and of an increment, the only one. #}
 {% macro share_of_step(files_loaded) %}
     {{ return({

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,28 @@ def test_only_staging_reads_sources_and_only_its_own(manifest: dict, models: dic
             table = manifest["sources"][source]
             own = table["source_name"] == kind or table["name"].startswith(f"{kind}_")
             assert own, f"{key} reads {source}, which is not of its kind"
+
+
+def test_no_unit_is_passed_on_while_a_table_of_it_is_written(models: dict) -> None:
+    above: dict[str, set[str]] = {}
+    order = TopologicalSorter({key: parents(node, "model") for key, node in models.items()})
+    for key in order.static_order():
+        over = parents(models[key], "model")
+        above[key] = set(over).union(*(above[parent] for parent in over))
+    checked = 0
+    for giver, node in models.items():
+        meta = node["config"]["meta"]
+        passed_on = [*meta.get("passes_on", []), *meta.get("passes_on_where_it_differs", [])]
+        units = {unit for unit, _ in passed_on}
+        if node["name"] == "int_events_sessionized":
+            units = {"event", "event_day", "session", "device", "day"}
+        # what passes on sessions or events passes on their days
+        assert not units & {"session", "event"} or "event_day" in units, giver
+        for taker, other in models.items():
+            if other["config"]["meta"].get("unit") in units and taker != giver:
+                assert giver in above[taker], f"{taker} must come after {giver}"
+                checked += 1
+    assert checked > 10
 
 
 def test_data_flows_one_way(models: dict) -> None:

@@ -24,7 +24,7 @@ credited as (
         model,
         sum(credit) as credit,
         sum(credited_value) as credited_value
-    from {{ rows_tested(ref('attribution_touches')) }} as touches
+    from {{ rows_tested(ref('attribution_touches')) }}
     group by conversion_id, model
 
 )

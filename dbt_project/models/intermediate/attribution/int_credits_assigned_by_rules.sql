@@ -1,4 +1,4 @@
-{%- set weightings = attribution_weightings() -%}
+{%- set weightings = ['first', 'last', 'last_non_direct', 'linear', 'position', 'time_decay'] -%}
 with
 
 touches as (

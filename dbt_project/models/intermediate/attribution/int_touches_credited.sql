@@ -1,9 +1,5 @@
 {{ config(post_hook="{{ build_other_shares(ref('int_files_loaded')) }}") }}
 {%- set share = share_of_step(ref('int_files_loaded')) -%}
-{%- set in_step -%}
-        {{ is_restated('conversion', 'conversion_id') }}
-        and {{ in_share('conversion_id', share) }}
-{%- endset -%}
 {%- set position_weights = var('attribution_position_weights') -%}
 {%- set weightings = {
     'first': 'case when touch_position = 1 then 1 else 0 end',
@@ -39,7 +35,8 @@ touches as (
         value_reporting
     from {{ ref('int_touches_found') }}
     where
-        {{ in_step }}
+        {{ is_restated('conversion', 'conversion_id') }}
+        and {{ in_share('conversion_id', share) }}
 
 ),
 
@@ -207,7 +204,8 @@ touches_whole as (
 
     select * from {{ ref('int_touches_found') }}
     where
-        {{ in_step }}
+        {{ is_restated('conversion', 'conversion_id') }}
+        and {{ in_share('conversion_id', share) }}
 
 )
 

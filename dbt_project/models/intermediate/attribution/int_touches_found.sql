@@ -1,7 +1,8 @@
 {{ config(post_hook="{{ build_other_shares(ref('int_files_loaded')) }}") }}
 {%- set share = share_of_step(ref('int_files_loaded')) %}
 -- the touches of a conversion: the person's own human sessions that began at or before it, within
--- the look-back; a large build takes a share of the conversions at a time (macros/steps_of_build.sql)
+-- the look-back; a large build takes a share of the conversions at a time
+-- (macros/steps_of_build.sql)
 {%- set touches -%}
             conversions.person_id = sessions.person_id
             and conversions.converted_at >= sessions.started_at
