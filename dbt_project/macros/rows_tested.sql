@@ -16,8 +16,8 @@
 {#- The rows of a relation that the test at hand looks at: the relation, or a query of it. #}
 {% macro rows_tested(relation) %}
     {%- set conditions = [config.get('where')] | select | list -%}
-    {%- set restated = config.get('meta', {}).get('restated') if execute else none -%}
-    {%- if restated and _all_else_has_passed() -%}
+    {%- set restated = _restated_tested() -%}
+    {%- if restated -%}
         {%- do conditions.append(
             in_restated(restated[0], restated[1]) ~ ' or ' ~ restated[1] ~ ' is null'
         ) -%}
@@ -28,6 +28,18 @@
     {{ return(
         '(select * from ' ~ relation ~ ' where (' ~ conditions | join(') and (') ~ '))'
     ) }}
+{% endmacro %}
+
+
+{#- dbt's own test, which reads `to` whole. Where it looks at the rows of restated values, only rows of
+    the same values can answer it. #}
+{% macro default__test_relationships(model, column_name, to, field) %}
+    {%- set restated = _restated_tested() -%}
+    {%- if restated and restated[1] == column_name -%}
+        {%- set to = '(select * from ' ~ to ~ ' where ' ~ in_restated(restated[0], field)
+            ~ ') as rows_that_answer' -%}
+    {%- endif -%}
+    {{ dbt.default__test_relationships(model, column_name, to, field) }}
 {% endmacro %}
 
 
@@ -46,6 +58,13 @@
 {#- The incremental tables that this run has made anew, by dbt's id. #}
 {% macro built_anew() %}
     {{ return(_tests_of_run().setdefault('built_anew', {})) }}
+{% endmacro %}
+
+
+{#- The unit and the column to which the test at hand keeps; none where it looks at all rows. #}
+{% macro _restated_tested() %}
+    {%- set restated = config.get('meta', {}).get('restated') if execute else none -%}
+    {{ return(restated if restated and _all_else_has_passed() else none) }}
 {% endmacro %}
 
 
@@ -83,10 +102,16 @@
 {% endmacro %}
 
 
+{#- Whether a macro is one of a generic test, on which no row of a table depends. #}
+{% macro is_of_tests(macro_name) %}
+    {{ return(macro_name.startswith('test_') or '__test_' in macro_name) }}
+{% endmacro %}
+
+
 {% macro _state_of_tests() %}
     {%- set parts = [state_of_project()] -%}
     {%- for name, macro in context[project_name].items()
-        if macro.macro is defined and name.startswith('test_') -%}
+        if macro.macro is defined and is_of_tests(name) -%}
         {%- do parts.append(macro.macro.macro_sql) -%}
         {%- do parts.append(settings_named_in(macro.macro.macro_sql) | string) -%}
     {%- endfor -%}

@@ -1,14 +1,13 @@
 """Views and seeds stay as they are until something in the project differs."""
 
-import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from orchestration import dbt
-from orchestration.settings import PROJECT_DIR, Settings
+from orchestration.settings import Settings
+from tests.references.warehouses import small_project
 
 EVERYTHING = {"steps", "doubled", "halved"}
 
@@ -17,31 +16,19 @@ EVERYTHING = {"steps", "doubled", "halved"}
 def project(tmp_path: Path, settings: Settings) -> Settings:
     """Return settings of a project of one seed and two views, with the real macros."""
     folder = tmp_path / "project"
-    models, seeds = folder / "dbt_project" / "models", folder / "seeds" / "definitions"
-    for made in (models, seeds):
-        made.mkdir(parents=True)
-    shutil.copy(PROJECT_DIR / "profiles.yml", folder)
-    shutil.copytree(PROJECT_DIR / "dbt_project" / "macros", folder / "dbt_project" / "macros")
-    (folder / "dbt_project" / "dbt_project.yml").write_text(
-        "name: clickstream\n"
-        "profile: clickstream\n"
-        "seed-paths: [../seeds/definitions]\n"
-        'on-run-start: "{{ begin_increment() }}"\n'
-        'on-run-end: "{{ end_increment(results) }}"\n'
-        "seeds: {+fast: false, +full_refresh: true}\n"
-        "models: {+materialized: view}\n"
-        "vars: {factor: 2}\n"
-    )
+    seeds = folder / "seeds" / "definitions"
+    seeds.mkdir(parents=True)
     (seeds / "steps.csv").write_text("step\n1\n2\n")
-    (models / "doubled.sql").write_text(
-        "select step * {{ var('factor') }} as step from {{ ref('steps') }}"
-    )
-    (models / "halved.sql").write_text("select step / 2 as step from {{ ref('doubled') }}")
-    return replace(
+    return small_project(
         settings,
-        project_dir=folder,
-        dbt_project_dir=folder / "dbt_project",
-        profiles_dir=folder,
+        folder,
+        {
+            "doubled": "select step * {{ var('factor') }} as step from {{ ref('steps') }}",
+            "halved": "select step / 2 as step from {{ ref('doubled') }}",
+        },
+        **{"seed-paths": ["../seeds/definitions"]},
+        seeds={"+fast": False, "+full_refresh": True},
+        vars={"factor": 2},
     )
 
 

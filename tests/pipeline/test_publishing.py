@@ -6,7 +6,6 @@ import shutil
 import stat
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -15,7 +14,7 @@ import pytest
 from orchestration import dbt, publishing
 from orchestration.publishing import PublishRefused, previous_path, publish, read_publication
 from orchestration.settings import PROJECT_DIR, Settings
-from tests.references.warehouses import BuiltWarehouse
+from tests.references.warehouses import BuiltWarehouse, with_project
 
 PASSED = "('b1', timestamp '2026-01-01 10:00', 'completed', 'build', true, true, 0, 0, null)"
 FAILED = (
@@ -32,12 +31,7 @@ def built(settings: Settings, tmp_path: Path) -> Settings:
     (project / "dbt_project").mkdir(parents=True)
     (project / "profiles.yml").touch()
     (project / "dbt_project" / "dbt_project.yml").touch()
-    made = replace(
-        settings,
-        project_dir=project,
-        dbt_project_dir=project / "dbt_project",
-        profiles_dir=project,
-    )
+    made = with_project(settings, project)
     made.manifest_dir.mkdir(parents=True)
     (made.manifest_dir / "manifest.json").write_text(
         json.dumps(
@@ -342,12 +336,7 @@ def small_project(tmp_path_factory) -> Path:
 def test_dbt_records_whether_a_build_was_whole_and_passed(
     settings, small_project, arguments, is_whole, passed, first_failure
 ):
-    settings = replace(
-        settings,
-        project_dir=small_project,
-        dbt_project_dir=small_project / "dbt_project",
-        profiles_dir=small_project,
-    )
+    settings = with_project(settings, small_project)
     run = dbt.run_dbt(settings, "--quiet", *arguments)
     build = publishing.last_build(settings)
     assert (build.state, build.is_whole, build.passed) == ("completed", is_whole, passed)

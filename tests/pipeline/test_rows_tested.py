@@ -1,49 +1,31 @@
 """A test looks at what a run has changed only where everything else has passed."""
 
-import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from orchestration import dbt
-from orchestration.settings import PROJECT_DIR, Settings
+from orchestration.settings import Settings
+from tests.references.warehouses import small_project
 
 PASSED, FAILED = True, False
+
+OF_A_LASTING_TABLE = (
+    "{{ config(materialized='incremental', pre_hook='{{ begin_table() }}',"
+    " post_hook='{{ record_table() }}') }}"
+)
+FIRST_KEY = OF_A_LASTING_TABLE + "select min(key) as key from {{ ref('keys') }}"
 
 
 @pytest.fixture
 def project(tmp_path: Path, settings: Settings) -> Settings:
     """Return settings of a project with the real macros, whose keys have passed their test."""
-    folder = tmp_path / "project"
-    (folder / "dbt_project" / "models").mkdir(parents=True)
-    shutil.copy(PROJECT_DIR / "profiles.yml", folder)
-    shutil.copytree(PROJECT_DIR / "dbt_project" / "macros", folder / "dbt_project" / "macros")
-    (folder / "dbt_project" / "dbt_project.yml").write_text(
-        "name: clickstream\n"
-        "profile: clickstream\n"
-        "on-run-start:\n"
-        '- "{{ record_build_started() }}"\n'
-        '- "{{ begin_increment() }}"\n'
-        "on-run-end:\n"
-        '- "{{ end_increment(results) }}"\n'
-        '- "{{ record_tests(results) }}"\n'
-        '- "{{ record_build(results) }}"\n'
-        "models: {+materialized: view}\n"
-    )
-    (folder / "dbt_project" / "models" / "keys.sql").write_text("select * from raw.keys")
-    (folder / "dbt_project" / "models" / "first_key.sql").write_text(
-        "{{ config(materialized='incremental', pre_hook='{{ begin_table() }}',"
-        " post_hook='{{ record_table() }}') }}"
-        "select min(key) as key from {{ ref('keys') }}"
-    )
-    made = replace(
+    made = small_project(
         settings,
-        project_dir=folder,
-        dbt_project_dir=folder / "dbt_project",
-        profiles_dir=folder,
+        tmp_path / "project",
+        {"keys": "select * from raw.keys", "first_key": FIRST_KEY},
     )
     describe(made, "[unique: {config: {meta: {restated: [key, key]}}}]")
     execute(made, "create schema raw; create table raw.keys (key varchar)")
@@ -71,6 +53,14 @@ def repeat(project: Settings, key: str, *, changed: Sequence[str]) -> None:
         execute(project, f"insert into raw.restated values ('key', '{each}')")
 
 
+def made_anew_at(project: Settings) -> str:
+    with duckdb.connect(str(project.warehouse_path), read_only=True) as connection:
+        ((moment,),) = connection.execute(
+            "select version from raw.built_from where kind = 'built' and model = 'first_key'"
+        ).fetchall()
+    return moment
+
+
 def run(project: Settings, *arguments: str) -> bool:
     return dbt.run_dbt(project, *(arguments or ["build"])).succeeded
 
@@ -88,6 +78,21 @@ def test_what_it_has_not_is_not_tested_again(project: Settings) -> None:
 def test_dbt_test_looks_at_all_rows(project: Settings) -> None:
     repeat(project, "a", changed=["b"])
     assert run(project, "test") is FAILED
+
+
+def test_of_a_relationship_both_sides_are_what_the_run_has_changed(project: Settings) -> None:
+    (project.dbt_project_dir / "models" / "others.sql").write_text("select * from raw.others")
+    execute(project, "create table raw.others as select key as other from raw.keys")
+    related = "relationships: {arguments: {to: ref('others'), field: other}"
+    describe(project, f"[{related}, config: {{meta: {{restated: [key, key]}}}}}}]")
+    assert run(project) is PASSED
+    execute(project, "delete from raw.others where other = 'a'")
+    execute(project, "insert into raw.restated values ('key', 'b')")
+    assert run(project) is PASSED
+    (compiled,) = project.data_dir.rglob("compiled/**/relationships_*.sql")
+    assert compiled.read_text().count("restated.unit = 'key'") == 2
+    execute(project, "insert into raw.restated values ('key', 'a')")
+    assert run(project) is FAILED
 
 
 def test_a_run_after_one_that_failed_looks_at_all_rows(project: Settings) -> None:
@@ -128,11 +133,22 @@ def test_another_test_looks_at_all_rows(project: Settings, tests_of_key: str) ->
     assert run(project) is FAILED
 
 
-def test_a_test_that_was_rewritten_looks_at_all_rows(project: Settings) -> None:
+@pytest.mark.parametrize(
+    "macro",
+    [
+        "{% test anything(model) %}select 1 limit 0{% endtest %}",
+        "{% macro default__test_unique(model, column_name) %}"
+        "{{ dbt.default__test_unique(model, column_name) }}{% endmacro %}",
+    ],
+)
+def test_a_test_that_was_rewritten_looks_at_all_rows_of_the_same_tables(
+    project: Settings, macro: str
+) -> None:
     repeat(project, "a", changed=["b"])
-    tests = project.dbt_project_dir / "macros" / "tests"
-    (tests / "anything.sql").write_text("{% test anything(model) %}select 1 limit 0{% endtest %}")
+    made_at = made_anew_at(project)
+    (project.dbt_project_dir / "macros" / "tests" / "anything.sql").write_text(macro)
     assert run(project) is FAILED
+    assert made_anew_at(project) == made_at
 
 
 @pytest.mark.parametrize("leniency", ["severity: warn", "error_if: '>1'"])
@@ -149,9 +165,8 @@ def test_a_test_that_lets_failures_pass_looks_at_all_rows(project: Settings, len
 def test_of_a_table_that_was_made_anew_all_rows_are_tested(project: Settings) -> None:
     describe(project, "[]", "[{unique: {config: {meta: {restated: [key, key]}}}}]")
     (project.dbt_project_dir / "models" / "first_key.sql").write_text(
-        "{{ config(materialized='incremental', pre_hook='{{ begin_table() }}',"
-        " post_hook='{{ record_table() }}') }}"
-        "select key from {{ ref('keys') }} {% if is_increment() %}where key = 'z'{% endif %}"
+        OF_A_LASTING_TABLE
+        + "select key from {{ ref('keys') }} {% if is_increment() %}where key = 'z'{% endif %}"
     )
     assert run(project) is PASSED
     repeat(project, "a", changed=["b"])

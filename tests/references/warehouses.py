@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -14,7 +14,7 @@ import duckdb
 import yaml
 
 from orchestration import dbt, operations
-from orchestration.settings import Settings, read_settings
+from orchestration.settings import PROJECT_DIR, Settings, read_settings
 
 SHARED_FOLDER = "TEST_RUN_FOLDER"
 """Environment variable that names the folder which all processes of a test run share."""
@@ -57,6 +57,37 @@ def settings_in(folder: Path, sources: Iterable[Mapping[str, Any]] | None = None
         sources_path.write_text(yaml.safe_dump({"sources": list(sources)}))
         environment["CLICKSTREAM_SOURCES"] = str(sources_path)
     return read_settings(environment)
+
+
+def with_project(settings: Settings, folder: Path) -> Settings:
+    """Return the settings with the dbt project in `folder` in the place of this one."""
+    return replace(
+        settings,
+        project_dir=folder,
+        dbt_project_dir=folder / "dbt_project",
+        profiles_dir=folder,
+    )
+
+
+def small_project(
+    settings: Settings, folder: Path, models: Mapping[str, str], **more: object
+) -> Settings:
+    """Return the settings with a dbt project of these models, by name, made in `folder`.
+
+    Macros, and what runs before and after, are the real ones; `more` goes into dbt_project.yml.
+    """
+    project = folder / "dbt_project"
+    (project / "models").mkdir(parents=True)
+    shutil.copy(PROJECT_DIR / "profiles.yml", folder)
+    shutil.copytree(PROJECT_DIR / "dbt_project" / "macros", project / "macros")
+    real = yaml.safe_load((PROJECT_DIR / "dbt_project" / "dbt_project.yml").read_text())
+    as_it_is = {each: real[each] for each in ("name", "profile", "on-run-start", "on-run-end")}
+    (project / "dbt_project.yml").write_text(
+        yaml.safe_dump(as_it_is | {"models": {"+materialized": "view"}} | more)
+    )
+    for name, sql in models.items():
+        (project / "models" / f"{name}.sql").write_text(sql)
+    return with_project(settings, folder)
 
 
 def begin(settings: Settings) -> None:
