@@ -25,6 +25,12 @@ accepted_events as (
     where
         {{ is_restated_event('day') }}
         and {{ in_days('event_date', days) }}
+        and (source_name, event_name) in (
+            select
+                rules.source_name,
+                rules.event_name
+            from rules
+        )
 
 ),
 

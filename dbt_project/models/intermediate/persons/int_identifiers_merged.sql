@@ -8,28 +8,19 @@ links as (
 
 ),
 
-accepted_events as (
-
-    select
-        source_name,
-        device_id,
-        user_id
-    from {{ ref('int_events_accepted') }}
-
-),
-
 sources as (
 
     select * from {{ ref('stg_loader__sources') }}
 
 ),
 
+-- all events are read apart for users and for devices: read for both, the engine would store them
 known_users as (
 
     select
         coalesce(sources.user_namespace, 'default') as user_namespace,
         accepted_events.user_id
-    from accepted_events
+    from {{ ref('int_events_accepted') }} as accepted_events
     left join sources on accepted_events.source_name = sources.source_name
     where accepted_events.user_id in (select links.identifier from links)
     group by coalesce(sources.user_namespace, 'default'), accepted_events.user_id
@@ -41,7 +32,7 @@ known_devices as (
     select
         source_name,
         device_id
-    from accepted_events
+    from {{ ref('int_events_accepted') }}
     where device_id in (select links.identifier from links)
     group by source_name, device_id
 

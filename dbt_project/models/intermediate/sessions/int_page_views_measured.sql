@@ -4,6 +4,7 @@
 -- not for its rows: it restates sessions, and while a table is written none may be added
 -- A view is joined to what happened after it: a large build takes a share of the sessions at a time
 -- (macros/steps_of_build.sql).
+{%- set is_view = "event_name in ('page_view', 'screen_view')" -%}
 {%- set in_sessions -%}
         session_page_view_number > 0
         and {{ is_restated_event('session', var('session_max_hours')) }}
@@ -16,7 +17,7 @@ views as (
 
     select * from {{ ref('int_events_accepted') }}
     where
-        event_name in ('page_view', 'screen_view')
+        {{ is_view }}
         and {{ in_sessions }}
 
 ),
@@ -31,7 +32,8 @@ measured as (
         max(scroll_percent) as scroll_percent
     from {{ ref('int_events_accepted') }}
     where
-        {{ in_sessions }}
+        (engaged_seconds is not null or scroll_percent is not null)
+        and {{ in_sessions }}
     group by session_id, session_page_view_number
 
 ),
@@ -41,7 +43,10 @@ last_views as (
     select
         session_id,
         max(session_page_view_number) as session_page_view_number
-    from measured
+    from {{ ref('int_events_accepted') }}
+    where
+        {{ is_view }}
+        and {{ in_sessions }}
     group by session_id
 
 )
@@ -67,8 +72,8 @@ select
     measured.engaged_seconds,
     measured.scroll_percent
 from views
-inner join measured
+inner join last_views on views.session_id = last_views.session_id
+left join measured
     on
         views.session_id = measured.session_id
         and views.session_page_view_number = measured.session_page_view_number
-inner join last_views on views.session_id = last_views.session_id
