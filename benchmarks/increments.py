@@ -123,6 +123,8 @@ def _counts(data_dir: Path) -> list[tuple]:
             select 'persons', count(*), sum(hash(p)::hugeint) from marts.persons as p
             union all
             select 'touches', count(*), sum(hash(t)::hugeint) from marts.attribution_touches as t
+            union all
+            select 'channels', count(*), sum(hash(c)::hugeint) from marts.attribution_channels as c
             """
         ).fetchall()
 

@@ -5,9 +5,9 @@
     code, settings, seeds and sources above it. Files that differ are an increment; anything else
     that differs is another history, and the table is built anew.
     `raw.restated` lists the units (events and their days, sessions and their ownership, devices, days,
-    persons, identities, identifiers, conversions) that a run has changed, until all incremental tables have
-    followed. Redoing one twice does no harm, so a run that was killed, or that built some of the models
-    only, is made good by the next.
+    persons, identities, identifiers, conversions and their days) that a run has changed, until all
+    incremental tables have followed. Redoing one twice does no harm, so a run that was killed, or that
+    built some of the models only, is made good by the next.
 -#}
 
 {#- Before a run: the two tables, and what will be built anew and why. #}
@@ -363,16 +363,22 @@
     {%- if not is_increment() -%}
         true
     {%- elif unit == 'day' -%}
-        {{ _on_days(_restated_days('day')) }}
+        {{ is_restated_day('day', 'event_date') }}
     {%- elif unit == 'event' -%}
         {{ in_restated('event', 'event_id') }}
-        and {{ _on_days(_restated_days('event_day')) }}
+        and {{ is_restated_day('event_day', 'event_date') }}
     {%- else -%}
         {#- a local day may have 23 hours -#}
         {%- set around = (session_max_hours / 24) | round(0, 'ceil') | int + 1 -%}
         {{ in_restated('session', 'session_id') }}
-        and {{ _on_days(_restated_days('event_day', around)) }}
+        and {{ _on_days(_restated_days('event_day', around), 'event_date') }}
     {%- endif -%}
+{%- endmacro %}
+
+
+{#- is_restated for a column of dates, with the days as values. -#}
+{% macro is_restated_day(unit, column) -%}
+    {{ _on_days(_restated_days(unit), column) if is_increment() else 'true' }}
 {%- endmacro %}
 
 
@@ -391,9 +397,9 @@
 {% endmacro %}
 
 
-{% macro _on_days(days) -%}
+{% macro _on_days(days, column) -%}
     {%- if days -%}
-        event_date in (
+        {{ column }} in (
             {%- for day in days %}cast('{{ day }}' as date){{ ', ' if not loop.last }}{% endfor -%}
         )
     {%- else -%}

@@ -276,21 +276,30 @@ neighbours as (
     {%- set new = arguments.temp_relation -%}
     {%- set columns = arguments.dest_columns | map(attribute='quoted') | join(', ') -%}
     {%- set files = changed_files(ref('int_files_loaded')) -%}
-    {%- for unit, column in {
+    {%- set columns_of_units = {
         'event': 'event_id', 'session': 'session_id', 'device': 'device_id',
         'day': 'cast(event_date as ' ~ dbt.type_string() ~ ')',
-    }.items() %}
-    insert into raw.restated
-    select '{{ unit }}', id from (
-        select {{ column }} as id from {{ target }} where {{ in_files('file_id', files) }}
-        union
-        select {{ column }} from {{ target }}
-        where (file_id, row_number) in (select new.file_id, new.row_number from {{ new }} as new)
-        union
-        select {{ column }} from {{ new }}
-    ) as changed
-    where id is not null;
+    } %}
+    {#- the table is read once for all units, narrow #}
+    create or replace temp table rows_restated as
+    {%- for rows in [
+        target ~ ' where ' ~ in_files('file_id', files),
+        target ~ ' where (file_id, row_number) in (select new.file_id, new.row_number from '
+            ~ new ~ ' as new)',
+        new,
+    ] %}
+    select
+        {%- for unit, column in columns_of_units.items() %}
+        {{ column }} as {{ unit }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ rows }}
+    {{ 'union all' if not loop.last else ';' }}
     {%- endfor %}
+    {%- for unit in columns_of_units %}
+    insert into raw.restated
+    select distinct '{{ unit }}', {{ unit }} from rows_restated where {{ unit }} is not null;
+    {%- endfor %}
+    drop table rows_restated;
     {#- an event that is restated may be told by a record that stays as it is -#}
     {%- set of_restated_event = in_restated('event', 'event_id') %}
     insert into raw.restated

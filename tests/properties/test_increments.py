@@ -187,6 +187,7 @@ FIELDS = {
     "previous": [None] * 8 + ["anna", "anna", "retired", "d"],
     "other": OTHERS,
 }
+PLAIN = Told(**{name: values[0] for name, values in FIELDS.items()})
 # In some histories people use two devices, and it is told later that they did.
 ON_TWO_DEVICES = FIELDS | {
     "name": ["page_view", "purchase"],
@@ -464,7 +465,7 @@ def test_a_fault_in_what_is_touched_is_found(recordings, sound, faulty):
 
 
 def test_a_session_whose_owner_is_found_later_touches_what_that_one_did_before(recordings):
-    anonymous = Told(**{name: values[0] for name, values in FIELDS.items()} | {"event_id": "1"})
+    anonymous = replace(PLAIN, event_id="1")
     purchase = replace(
         anonymous,
         event_id="2",
@@ -486,7 +487,7 @@ def test_a_session_whose_owner_is_found_later_touches_what_that_one_did_before(r
 
 
 def test_of_a_session_that_goes_on_after_midnight_the_day_before_is_read_too(recordings):
-    viewed = Told(**{name: values[0] for name, values in FIELDS.items()} | {"name": "page_view"})
+    viewed = replace(PLAIN, name="page_view")
     midnight = datetime.combine(BEGINNING.date(), datetime.min.time()) + timedelta(days=1)
     before, after, late = (
         replace(viewed, event_id=str(minutes), at=midnight + timedelta(minutes=minutes))
@@ -504,8 +505,7 @@ def test_of_a_session_that_goes_on_after_midnight_the_day_before_is_read_too(rec
 
 
 def test_of_an_event_that_is_told_again_the_day_of_the_accepted_record_is_read_too(recordings):
-    plain = {name: values[0] for name, values in FIELDS.items()}
-    purchase = Told(**plain | {"event_id": "1", "name": "purchase"})
+    purchase = replace(PLAIN, event_id="1", name="purchase")
     again = replace(purchase, at=purchase.at + timedelta(days=3))
     histories = [
         ((Delivery("a", "shop", (one,), False),), (Delivery("b", "shop", (other,), False),))
@@ -516,6 +516,23 @@ def test_of_an_event_that_is_told_again_the_day_of_the_accepted_record_is_read_t
     assert not any(differences(recording, [history], 0, models) for history in histories)
     faulty = recording.with_fault("cast(event_date as TEXT) as id", "cast(null as TEXT) as id")
     assert any(differences(faulty, [history], 0, models) for history in histories)
+
+
+def test_what_a_conversion_that_moves_to_another_day_leaves_is_added_up_anew(recordings):
+    purchase = replace(PLAIN, event_id="1", name="purchase")
+    earlier = replace(purchase, at=purchase.at - timedelta(days=3))
+    histories = [
+        ((Delivery("a", "shop", (one,), True),), (Delivery("a", "shop", other, True),))
+        for one, other in ((purchase, (earlier,)), (earlier, (purchase,)), (purchase, ()))
+    ]
+    recording = recordings["nothing else"]
+    models = recording.upstream(["int_touches_added_up"])
+    for history in histories:
+        assert not differences(recording, [history], 0, models)
+        faulty = recording.with_fault(
+            "select conversion_date as id from", "select cast(null as date) as id from"
+        )
+        assert "int_touches_added_up" in differences(faulty, [history], 0, models)
 
 
 def test_replayed_statements_give_what_dbt_gives(recordings, tmp_path):

@@ -31,7 +31,7 @@ RECORD_OF_CHANGED_FILE = f"""
     select
         source_name as _source_name, 'UTC' as _source_timezone, '{CHANGED_FILE}' as _file_id,
         1 as _row_number, timestamp '2022-11-20 00:00:00' as _loaded_at,
-        'page_view' as event_name, '2022-11-01 10:00:00' as occurred_at, 'd' as device_id
+        'purchase' as event_name, '2022-11-01 10:00:00' as occurred_at, 'd' as device_id
     from raw.sources where source_kind = 'generic' limit 1
 """
 
@@ -41,7 +41,7 @@ _ASKS_FOR_FILES = (
     "select distinct events.file_id from ",
 )
 _ASKS_FOR_DAYS = "select distinct cast(restated.id as date) + "
-_LIST_OF_DAYS = re.compile(r"event_date in \((cast\('[\d-]+' as date\)(, )?)+\)")
+_LIST_OF_DAYS = re.compile(r"(\w+_date) in \((cast\('[\d-]+' as date\)(, )?)+\)")
 _REMARKS = re.compile(r"(\s*(/\*.*?\*/|--[^\n]*\n))*\s*", re.DOTALL)
 _WRITES = re.compile(
     r"(create\s+(or\s+replace\s+)?(temp\w*\s+)?table|insert|update|delete|alter\s+table|drop\s+table)\s"
@@ -205,6 +205,7 @@ def _run(
 def _statements(path: Path) -> tuple[Statement, ...]:
     """Return what writes tables, and what asks which files and days are concerned."""
     found = []
+    awaits_days = False
     for recorded in json.loads(path.read_text()):
         sql = _REMARKS.sub("", recorded["sql"], count=1)
         kind, _, name = (recorded["node_id"] or "").rpartition(".")
@@ -214,6 +215,10 @@ def _statements(path: Path) -> tuple[Statement, ...]:
             # one connection runs many increments
             sql = re.sub("^create temporary table", "create or replace temporary table", sql)
             assert CHANGED_FILE not in sql.replace(_LIST_OF_FILES, ""), sql
+            # where a run found no days, it says so by another condition than a list
+            asks_for_days = sql.startswith(_ASKS_FOR_DAYS)
+            assert asks_for_days or not awaits_days or _LIST_OF_DAYS.search(sql), sql
+            awaits_days = asks_for_days
             found.append(Statement(name or None, sql))
     return tuple(found)
 
@@ -286,7 +291,7 @@ class Replay:
                 days = [row[0] for row in self.connection.execute(statement.sql).fetchall()]
                 continue
             listed_days = ", ".join(f"date '{day}'" for day in days) or "null"
-            sql = _LIST_OF_DAYS.sub(f"event_date in ({listed_days})", statement.sql)
+            sql = _LIST_OF_DAYS.sub(rf"\1 in ({listed_days})", statement.sql)
             if sql.startswith(_ASKS_FOR_FILES):
                 files = [row[0] for row in self.connection.execute(sql).fetchall()]
                 continue

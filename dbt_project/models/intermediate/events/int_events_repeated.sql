@@ -17,10 +17,13 @@ repeated_ids as (
 
 ),
 
-accepted_events as (
+-- found first, else the engine holds all events of these days in memory
+accepted_events as {{ computed_once() }} (
 
     select * from {{ ref('int_events_accepted') }}
-    where event_id in (select repeated_ids.event_id from repeated_ids)
+    where
+        event_id in (select repeated_ids.event_id from repeated_ids)
+        and {{ is_restated_day('event_day', 'event_date') }}
 
 )
 

@@ -2,24 +2,12 @@
 -- must not make a new field a day older than it is
 with
 
-events_per_day as (
-
-    select
-        file_id,
-        source_name,
-        event_date,
-        count(*) as event_count
-    from {{ ref('int_events_accepted') }}
-    group by file_id, source_name, event_date
-
-),
-
 with_busiest_day as (
 
     select
         *,
         max(event_count) over (partition by file_id) as busiest_day_event_count
-    from events_per_day
+    from {{ ref('int_files_counted') }}
 
 )
 
