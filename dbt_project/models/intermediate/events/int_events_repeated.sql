@@ -17,10 +17,12 @@ repeated_ids as (
 
 ),
 
--- found first, else the engine holds all events of these days in memory
-accepted_events as {{ computed_once() }} (
+-- an increment finds them first, else the engine holds all events of these days in memory
+accepted_events as {{ computed_once() if is_increment() }} (
 
-    select * from {{ ref('int_events_accepted') }}
+    select
+        {{ (event_preference_columns() + event_content()) | join(',\n        ') }}
+    from {{ ref('int_events_accepted') }}
     where
         event_id in (select repeated_ids.event_id from repeated_ids)
         and {{ is_restated_day('event_day', 'event_date') }}
