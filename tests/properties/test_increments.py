@@ -464,6 +464,14 @@ def test_a_fault_in_what_is_touched_is_found(recordings, sound, faulty):
     )
 
 
+def check_fault(recordings, history: History, model: str, sound: str, faulty: str) -> None:
+    """Check that increments give the model's table as a build does, and with the fault do not."""
+    recording = recordings["nothing else"]
+    models = recording.upstream([model])
+    assert not differences(recording, [history], 0, models)
+    assert model in differences(recording.with_fault(sound, faulty), [history], 0, models)
+
+
 def test_a_session_whose_owner_is_found_later_touches_what_that_one_did_before(recordings):
     anonymous = replace(PLAIN, event_id="1")
     purchase = replace(
@@ -479,11 +487,8 @@ def test_a_session_whose_owner_is_found_later_touches_what_that_one_did_before(r
         (Delivery("a", "shop", (anonymous, purchase), False),),
         (Delivery("b", "shop", (login,), False),),
     )
-    recording = recordings["nothing else"]
-    models = recording.upstream(["int_touches_found"])
-    assert not differences(recording, [history], 0, models)
-    faulty = recording.with_fault("restated.unit = 'ownership'", "restated.unit = 'nothing'")
-    assert "int_touches_found" in differences(faulty, [history], 0, models)
+    ownership, nothing = "restated.unit = 'ownership'", "restated.unit = 'nothing'"
+    check_fault(recordings, history, "int_touches_found", ownership, nothing)
 
 
 def test_of_a_session_that_goes_on_after_midnight_the_day_before_is_read_too(recordings):
@@ -497,11 +502,8 @@ def test_of_a_session_that_goes_on_after_midnight_the_day_before_is_read_too(rec
         (Delivery("a", "shop", (before, after), False),),
         (Delivery("b", "shop", (late,), False),),
     )
-    recording = recordings["nothing else"]
-    models = recording.upstream(["int_page_views_measured"])
-    assert not differences(recording, [history], 0, models)
-    faulty = recording.with_fault("(values (-2), (-1), (0), (1), (2))", "(values (0))")
-    assert "int_page_views_measured" in differences(faulty, [history], 0, models)
+    days_around, day_alone = "(values (-2), (-1), (0), (1), (2))", "(values (0))"
+    check_fault(recordings, history, "int_page_views_measured", days_around, day_alone)
 
 
 def test_of_an_event_that_is_told_again_the_day_of_the_accepted_record_is_read_too(recordings):
@@ -525,14 +527,9 @@ def test_what_a_conversion_that_moves_to_another_day_leaves_is_added_up_anew(rec
         ((Delivery("a", "shop", (one,), True),), (Delivery("a", "shop", other, True),))
         for one, other in ((purchase, (earlier,)), (earlier, (purchase,)), (purchase, ()))
     ]
-    recording = recordings["nothing else"]
-    models = recording.upstream(["int_touches_added_up"])
+    day_before, no_day = "select conversion_date as id from", "select cast(null as date) as id from"
     for history in histories:
-        assert not differences(recording, [history], 0, models)
-        faulty = recording.with_fault(
-            "select conversion_date as id from", "select cast(null as date) as id from"
-        )
-        assert "int_touches_added_up" in differences(faulty, [history], 0, models)
+        check_fault(recordings, history, "int_touches_added_up", day_before, no_day)
 
 
 def test_replayed_statements_give_what_dbt_gives(recordings, tmp_path):
