@@ -53,8 +53,8 @@
 {% endmacro %}
 
 
-{#- Which share of its sessions or conversions the code of a model is to give now, as {number, of}; of a smaller build,
-    and of an increment, the only one. #}
+{#- Which share of its sessions or conversions the code of a model is to give now, as {number, of}; of a
+    smaller build, and of an increment, the only one. #}
 {% macro share_of_step(files_loaded) %}
     {{ return({
         'number': _place_in_build().get('place', 1) - 1,
