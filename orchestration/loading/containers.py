@@ -19,7 +19,9 @@ from orchestration.loading.reasons import FileRefused, naming
 
 PARQUET_MAGIC = b"PAR1"
 
-_CHUNK_BYTES = 4 << 20
+_CHUNK_BYTES = 256 << 10
+# The first chunk tells the layout: whether a record ends where its line does.
+_FIRST_CHUNK_BYTES = 4 << 20
 _HEAD_BYTES = 1024
 _UTF8_BOM = b"\xef\xbb\xbf"
 _ARCHIVES = {
@@ -117,7 +119,7 @@ def _content(
     else:
         chunks = iter(lambda: file.read(_CHUNK_BYTES), b"")
     head = next(chunks, b"")
-    while len(head) < _HEAD_BYTES and (more := next(chunks, b"")):
+    while len(head) < _FIRST_CHUNK_BYTES and (more := next(chunks, b"")):
         head += more
     if compression is not None and (again := compression_of(head)):
         raise FileRefused("double_compressed", f"unpacked, it is {again.name} again")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 MAX_RECORD_BYTES = 16 << 20
 KEPT_BYTES = 64 << 10
@@ -33,6 +34,11 @@ class Block:
     def is_terminated(self) -> bool:
         """Tell whether the last line ends with a line end."""
         return self.oversized is not None or self.data.endswith(b"\n")
+
+    @cached_property
+    def lines(self) -> list[bytes]:
+        """The lines without line feeds; after the last one stands what follows it, or nothing."""
+        return self.data.split(b"\n")
 
 
 @dataclass(frozen=True)
@@ -71,12 +77,13 @@ def read_blocks(chunks: Iterable[bytes]) -> Iterator[Block]:
             yield Block(cut_head, line, offset, cut_length)
             offset, line, cut_head = offset + cut_length, line + 1, None
             chunk = chunk[end:]
-        data = carry + chunk
-        end = data.rfind(b"\n") + 1
-        carry = data[end:]
+        end = chunk.rfind(b"\n") + 1
         if end:
-            yield Block(data[:end], line, offset)
-            offset, line = offset + end, line + data.count(b"\n", 0, end)
+            block = Block(b"".join((carry, memoryview(chunk)[:end])), line, offset)
+            yield block
+            offset, line = offset + len(block.data), line + len(block.lines) - 1
+            carry = b""
+        carry += chunk[end:]
         if len(carry) > MAX_RECORD_BYTES:
             cut_head, cut_length, carry = carry[:KEPT_BYTES], len(carry), b""
     if cut_head is not None:
@@ -139,16 +146,16 @@ def rejected_bytes(
 
 def _whole(block: Block, row: int) -> Batch | None:
     """Return the block as it is where no line of it needs a second look."""
-    data = block.data
+    data, lines = block.data, block.lines
     if block.oversized is not None or unsafe_bytes(data) is not None:
         return None
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n")
         if not block.is_terminated:
             data = data.removesuffix(b"\r")
-    lines = data.split(b"\n")
+        lines = data.split(b"\n")
     if not lines[-1]:
-        lines.pop()
+        lines = lines[:-1]
     line_numbers: Iterable[int] = range(block.first_line, block.first_line + len(lines))
     if not all(lines) or any(map(bytes.isspace, lines)):
         kept = [
@@ -172,7 +179,7 @@ def _line_by_line(block: Block, row: int) -> Batch:
     lines: list[bytes] = []
     rejections: list[Rejection] = []
     offset, number, first_row = block.offset, block.first_line, row
-    for raw in block.data.split(b"\n"):
+    for raw in block.lines:
         line = raw.removesuffix(b"\r")
         length = block.oversized or len(line)
         if length > MAX_RECORD_BYTES:

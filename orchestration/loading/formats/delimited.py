@@ -233,8 +233,7 @@ class _Lines:
 
 def _numbered(block: Block) -> Iterator[tuple[int, int, bytes]]:
     offset = block.offset
-    lines = block.data.split(b"\n")
-    last = lines.pop()
+    *lines, last = block.lines
     ended = [line + b"\n" for line in lines] + ([last] if last else [])
     for number, line in enumerate(ended, start=block.first_line):
         yield number, offset, line
