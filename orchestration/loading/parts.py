@@ -5,7 +5,7 @@ import io
 import itertools
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,14 +13,14 @@ from orchestration.loading.landing import stop_on_full_disk
 from orchestration.loading.text import Batch, Rejection
 from orchestration.loading.warehouse import file_literal, literal
 
-# Each of DuckDB's threads writes whole row groups (122,880 rows) as it reads. What is left over is
-# written again by one thread: a statement of 240,000 records takes as long as one of 480,000.
+# Each of DuckDB's threads leaves one row group that is not full at the end of a statement: some are
+# stored twice, and a checkpoint rewrites those of which four fit into three. So work files are
+# large; only the first ones are small, for until the first is written nothing is loaded.
 PART_BYTES = 1 << 30
-_ENOUGH_BYTES = 512 << 20
-_ENOUGH_RECORDS = 500_000
+_FIRST_PART_BYTES = 256 << 20
 
 _MIN_LINE_BYTES = 2 << 20
-_SLOTS = 3
+_SLOTS = 2
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,15 @@ def write_parts(
     first_line: bytes = b"",
     part_bytes: int = PART_BYTES,
 ) -> Iterator[Part]:
-    """Pack the batches into work files, at most three of which exist at a time.
+    """Pack the batches into work files, each of which takes the place of the last but one.
 
     Row and line number lead each line as the prefix says, by default as columns of their own; each
     work file begins with the first line, and holds about `part_bytes` at most.
     """
-    template = f"{prefix or f'%d{delimiter}%d{delimiter}'}%b\n".encode()
+    numbers = (prefix or f"%d{delimiter}%d{delimiter}").encode()
     paths = itertools.cycle(work_dir / f"part{slot}.work" for slot in range(_SLOTS))
     waiting = next(batches := iter(batches), None)
+    wanted_bytes = min(_FIRST_PART_BYTES, part_bytes)
     while waiting is not None:
         part = Part(next(paths), delimiter, is_quoted=waiting.is_quoted)
         size = 0
@@ -67,11 +68,9 @@ def write_parts(
         with open(part.path, "r+b" if part.path.exists() else "wb") as file:
             file.write(first_line)
             while (
-                waiting is not None
-                and waiting.is_quoted == part.is_quoted
-                and size < _wanted_bytes(part.count, part_bytes)
+                waiting is not None and waiting.is_quoted == part.is_quoted and size < wanted_bytes
             ):
-                text = _encoded(waiting, delimiter, template)
+                text = _encoded(waiting, delimiter, numbers)
                 with stop_on_full_disk(work_dir, part_bytes):
                     file.write(text)
                 rejections += waiting.rejections
@@ -86,30 +85,27 @@ def write_parts(
             with stop_on_full_disk(work_dir, part_bytes):
                 file.truncate()
         yield replace(part, rejections=tuple(rejections))
+        wanted_bytes = min(2 * wanted_bytes, part_bytes)
 
 
-def one_ahead(parts: Iterator[Part]) -> Iterator[Part]:
+def one_ahead(parts: Iterator[Part]) -> Generator[Part, None, None]:
     """Yield the parts while a thread prepares the next one; its errors are raised here."""
-    ready: queue.Queue[tuple[Part | None, BaseException | None]] = queue.Queue(maxsize=1)
+    ready: queue.SimpleQueue[tuple[Part | None, BaseException | None]] = queue.SimpleQueue()
+    free_slots = threading.Semaphore(_SLOTS)
     is_abandoned = threading.Event()
-
-    def hand_over(item: tuple[Part | None, BaseException | None]) -> bool:
-        while not is_abandoned.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
 
     def prepare() -> None:
         try:
-            for part in parts:
-                if not hand_over((part, None)):
+            while True:
+                free_slots.acquire()
+                if is_abandoned.is_set():
                     return
-            hand_over((None, None))
+                part = next(parts, None)
+                ready.put((part, None))
+                if part is None:
+                    return
         except BaseException as error:  # noqa: BLE001  (raised again by the reader)
-            hand_over((None, error))
+            ready.put((None, error))
 
     thread = threading.Thread(target=prepare, name="prepare-parts", daemon=True)
     thread.start()
@@ -121,8 +117,10 @@ def one_ahead(parts: Iterator[Part]) -> Iterator[Part]:
             if part is None:
                 return
             yield part
+            free_slots.release()
     finally:
         is_abandoned.set()
+        free_slots.release()
         thread.join()
 
 
@@ -156,15 +154,11 @@ def _read_csv(part: Part, columns: Iterable[tuple[str, str]]) -> str:
     )
 
 
-def _wanted_bytes(count: int, part_bytes: int) -> int:
-    """Return the size that a part of so many records is to reach."""
-    return min(_ENOUGH_BYTES, part_bytes) if count >= _ENOUGH_RECORDS else part_bytes
-
-
-def _encoded(batch: Batch, delimiter: str, template: bytes) -> bytes:
+def _encoded(batch: Batch, delimiter: str, numbers: bytes) -> bytes:
     if batch.lines and not batch.is_quoted:
-        rows = zip(batch.row_numbers, batch.line_numbers, batch.lines, strict=True)
-        return b"".join(map(template.__mod__, rows))
+        leads = map(numbers.__mod__, zip(batch.row_numbers, batch.line_numbers, strict=True))
+        pieces = zip(leads, batch.lines, itertools.repeat(b"\n", batch.count), strict=True)
+        return b"".join(itertools.chain.from_iterable(pieces))
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter=delimiter, quoting=csv.QUOTE_ALL, lineterminator="\n")
     fields = batch.fields or ([line.decode()] for line in batch.lines)

@@ -9,6 +9,7 @@ share a statement.
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, groupby
@@ -252,14 +253,18 @@ def _insert_texts(
         part_bytes=load.part_bytes,
     )
     read = 0
-    for part in one_ahead(position.stamped(parts)):
-        position.inserted = part.bytes_read
-        rows_before = first.tally.rows_before + read
-        outcome = load.insert(connection, replace(part, rows_before=rows_before))
-        watch.take(connection)
-        read += outcome.read
-        first.tally.passed_over.update(outcome.passed_over)
-        yield outcome
+    # While the next part is prepared, its fields are counted by a connection of its own.
+    with (
+        connection.cursor() as counting,
+        closing(one_ahead(position.stamped(watch.counting(parts, counting)))) as ready,
+    ):
+        for part in ready:
+            position.inserted = part.bytes_read
+            rows_before = first.tally.rows_before + read
+            outcome = load.insert(connection, replace(part, rows_before=rows_before))
+            read += outcome.read
+            first.tally.passed_over.update(outcome.passed_over)
+            yield outcome
     if len(members.tallies) == 1:
         # A line may hold many records, or none; then no other file has a part in them.
         members.counts[first.tally.number] = read

@@ -6,32 +6,69 @@ from pathlib import Path
 import pytest
 
 from orchestration.loading import parts
+from orchestration.loading.parts import Part
 from orchestration.loading.text import Batch
 
 
-@pytest.fixture(autouse=True)
-def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "_ENOUGH_BYTES", 1000)
-    monkeypatch.setattr(parts, "_ENOUGH_RECORDS", 10)
-
-
 @pytest.mark.parametrize(
-    ("record_bytes", "part_bytes", "held"),
+    ("part_bytes", "held"),
     [
-        pytest.param(96, 3000, 10, id="enough bytes of enough records"),
-        pytest.param(46, 3000, 20, id="small records until there are enough bytes"),
-        pytest.param(496, 3000, 6, id="large records up to the most"),
-        pytest.param(46, 500, 10, id="never more than the most"),
+        pytest.param(
+            4000, [10, 20, 40, 40, 40, 30], id="each twice the one before, up to the most"
+        ),
+        pytest.param(500, [5] * 36, id="never more than the most"),
     ],
 )
-def test_a_work_file_waits_for_enough_bytes_and_records(
-    tmp_path: Path, record_bytes: int, part_bytes: int, held: int
+def test_work_files_grow_up_to_the_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part_bytes: int, held: list[int]
 ) -> None:
+    monkeypatch.setattr(parts, "_FIRST_PART_BYTES", 1000)
     written = parts.write_parts(
-        _batches(record_bytes, 60), tmp_path, delimiter=",", prefix="%d,%d", part_bytes=part_bytes
+        _batches(96, 180), tmp_path, delimiter=",", prefix="%d,%d", part_bytes=part_bytes
     )
     counts = [(part.count, part.path.read_bytes().count(b"\n")) for part in written]
-    assert counts == [(held, held)] * (60 // held)
+    assert counts == [(count, count) for count in held]
+
+
+def test_one_part_is_prepared_while_another_is_used_and_no_more(tmp_path: Path) -> None:
+    begun: list[int] = []
+
+    def prepared() -> Iterator[Part]:
+        for number in range(300):
+            begun.append(number)
+            yield Part(tmp_path / "a.work", ",", count=number)
+
+    for used, part in enumerate(parts.one_ahead(prepared())):
+        assert part.count == used
+        assert len(begun) <= used + 2
+
+
+def test_what_goes_wrong_in_preparing_is_raised_after_the_parts_before(tmp_path: Path) -> None:
+    def prepared() -> Iterator[Part]:
+        yield Part(tmp_path / "a.work", ",")
+        raise ValueError("broken")
+
+    ready = parts.one_ahead(prepared())
+    next(ready)
+    with pytest.raises(ValueError, match="broken"):
+        next(ready)
+
+
+def test_preparing_ends_with_whoever_wanted_the_parts(tmp_path: Path) -> None:
+    closed: list[bool] = []
+
+    def prepared() -> Iterator[Part]:
+        try:
+            while True:
+                yield Part(tmp_path / "a.work", ",")
+        finally:
+            closed.append(True)
+
+    ready = parts.one_ahead(prepared())
+    next(ready)
+    ready.close()
+    del ready
+    assert closed == [True]
 
 
 def _batches(record_bytes: int, count: int) -> Iterator[Batch]:
