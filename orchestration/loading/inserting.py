@@ -31,9 +31,10 @@ def file_and_row(row_number: int) -> tuple[int, int]:
 
 
 class Care(Enum):
-    """How much a reader may take for granted; what fails one way is read the next."""
+    """How much a reader may take for granted; what fails one way is read another."""
 
-    FAST = "nothing is nested that the twin does not declare, every value fits, memory suffices"
+    FAST = "a sample of many records has every member, memory suffices, and what follows"
+    WHOLE = "nothing is nested that the twin does not declare, every value fits"
     SURVEYED = "every value fits"
     EACH_RECORD = "nothing"
 

@@ -158,15 +158,25 @@ def _load_at_once(files: Sequence[File], teller: Teller) -> list[FileOutcome]:
             None if each is None else file.known_as(each)
             for file, each in zip(files, landed, strict=True)
         ]
-        try:
-            outcomes = _deliver_at_once(files, contents, Care.FAST, began, teller)
-        except NeedsCare:
-            outcomes = _deliver_at_once(files, contents, Care.SURVEYED, began, teller)
+        outcomes = _deliver_with_care(files, contents, began, teller)
     finally:
         for each in filter(None, landed):
             each.path.unlink(missing_ok=True)
     teller.end(sum(outcome.read for outcome in outcomes))
     return outcomes
+
+
+def _deliver_with_care(
+    files: Sequence[File], contents: Sequence[Content | None], began: float, teller: Teller
+) -> list[FileOutcome]:
+    care = Care.FAST
+    while True:
+        try:
+            return _deliver_at_once(files, contents, care, began, teller)
+        except NeedsCare as need:
+            if need.care is Care.EACH_RECORD:  # which only some of the files need
+                raise
+            care = need.care
 
 
 def _deliver_at_once(

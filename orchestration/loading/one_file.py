@@ -131,12 +131,12 @@ class File:
         return self.outcome(row.status, row)
 
     def _with_care(self, deliver: Callable[[Care], ledger.LedgerRow]) -> ledger.LedgerRow:
-        for care in (Care.FAST, Care.SURVEYED):
+        care = Care.FAST
+        while True:
             try:
                 return in_transaction(self.connection, partial(deliver, care))
-            except NeedsCare:
-                continue
-        return in_transaction(self.connection, partial(deliver, Care.EACH_RECORD))
+            except NeedsCare as need:
+                care = need.care
 
     def land(self) -> LandedFile | None:
         """Return the private copy of the file, None where it is not ready to be read."""

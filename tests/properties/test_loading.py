@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import duckdb
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from orchestration.loading import create_raw_tables, load_source, open_warehouse
 from orchestration.loading.containers import read_contents, text_of
+from orchestration.loading.formats import json_rows
 from orchestration.loading.formats.json_verdict import verdict_on
 from orchestration.loading.reasons import FileRefused
 from orchestration.loading.text import read_batches, read_blocks
@@ -163,6 +165,35 @@ def test_no_change_to_a_parquet_file_stops_the_loader(loader: Loader, data: st.D
             f"to '{buffer}' (format parquet)"
         )
     loader.load(data.draw(mutations(buffer.read_bytes())), "file.parquet")
+
+
+LINES_OF_JSON = st.lists(
+    st.one_of(
+        st.sampled_from(SEEDS["json"].splitlines(keepends=True)),
+        st.just(b'{"id": "1", "id": "2"}\n'),
+        st.just(b'{"nested": {"a": "x", "a": "y"}}\n'),
+        st.dictionaries(TEXT, VALUES, max_size=3).map(lambda each: json.dumps(each).encode()),
+        st.sampled_from(SEEDS["json"].splitlines(keepends=True)).flatmap(mutations),
+    ),
+    max_size=6,
+).map(b"\n".join)
+
+
+@OFTEN
+@given(content=LINES_OF_JSON)
+def test_json_is_loaded_alike_whichever_members_a_sample_showed(
+    loader: Loader, content: bytes
+) -> None:
+    def loaded() -> list[Any]:
+        return [
+            loader.load(content, "file", JSON),
+            loader.query(f"select * exclude (_loaded_at) from raw.{TABLE.name} order by all"),
+            loader.query("select row_number, reason, detail from raw.rejected_records order by 1"),
+        ]
+
+    expected = loaded()
+    with patch.multiple(json_rows, _ALL_READ_UP_TO=0, _IS_IN_SAMPLE="false"):
+        assert loaded() == expected
 
 
 def text_in(path: Path) -> bytes:

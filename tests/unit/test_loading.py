@@ -235,7 +235,7 @@ def test_an_unforeseen_error_refuses_the_file_and_no_other(
     here.put("a.jsonl", [{"id": "1"}])
     here.put("b.csv", "id,n\n2,2\n")
     with monkeypatch.context() as patch:
-        patch.setattr(json_rows, "_survey", lambda *_: 1 / 0)
+        patch.setattr(json_rows, "_survey", lambda *_, **__: 1 / 0)
         here.load()
         assert here.statuses() == [
             ("inbox/a.jsonl", "refused", "internal_error"),

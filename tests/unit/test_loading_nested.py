@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from orchestration.loading.formats import json_rows
 from orchestration.sources import Column, RawTable
 from tests.unit.test_loading import MAPPED, TYPED, Shop
 
@@ -93,6 +94,24 @@ def test_a_new_member_late_in_a_long_file_is_kept(shop: Callable[..., Shop]) -> 
     assert here.query("select _other_fields::varchar from raw.typed_events where id = 'x'") == [
         ('{"place":{"late":"here"}}',)
     ]
+
+
+@pytest.mark.parametrize("in_sample", ["false", "true", "hash(left({0}, 24)) % 2 = 0"])
+def test_of_many_records_a_sample_tells_the_members_and_nothing_is_lost(
+    shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch, in_sample: str
+) -> None:
+    monkeypatch.setattr(json_rows, "_ALL_READ_UP_TO", 10)
+    monkeypatch.setattr(json_rows, "_IS_IN_SAMPLE", in_sample)
+    # Nothing is nested besides: that need not be looked for.
+    monkeypatch.setattr(json_rows, "_found_types", lambda *_: 1 / 0)
+    here = shop()
+    odd = ['{"id": "a", "id": "b"}', '{"id": "c", "late": 5}', '{"id": ', '{"id": "d"}']
+    here.put("a.jsonl", '{"id": "1"}\n' * 100 + "\n".join(odd))
+    assert here.load().loaded == 102
+    assert here.rejected() == [(101, "duplicate_key"), (103, "invalid_json")]
+    assert here.query(
+        "select id, _other_fields::varchar from raw.typed_events where id <> '1' order by 1"
+    ) == [("c", '{"late":5}'), ("d", None)]
 
 
 def test_parquet_keeps_what_is_nested_and_nothing_empty(shop: Callable[..., Shop]) -> None:

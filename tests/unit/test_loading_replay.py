@@ -478,7 +478,7 @@ def test_a_replay_that_fails_is_undone_and_the_next_file_goes_on(
     mend_types(here)
     with monkeypatch.context() as patch:
         patch.setattr(json_verdict, "mismatch_in", lambda *_: 1 / 0)
-        patch.setattr(json_text.json_rows, "_survey", lambda *_: 1 / 0)
+        patch.setattr(json_text.json_rows, "_survey", lambda *_, **__: 1 / 0)
         first, second = replay(here)
     assert first.failure == "internal_error: ZeroDivisionError: division by zero"
     assert (first.replayed, second.replayed) == (0, 2)

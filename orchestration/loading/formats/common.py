@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 
 from orchestration.loading.fields import FieldCounts, Inventory, Samples
+from orchestration.loading.inserting import Care
 from orchestration.loading.parts import PART_BYTES, Part
 from orchestration.loading.text import Batch, Rejection
 
@@ -74,4 +75,9 @@ class TableLoad:
 
 
 class NeedsCare(Exception):
-    """A file that the fast way cannot load, though its records may be sound: take the careful."""
+    """A file that cannot be loaded so fast, though its records may be sound; take that care."""
+
+    def __init__(self, found: str, care: Care) -> None:
+        """Say what was found, and with which care the file may be loaded."""
+        super().__init__(found)
+        self.care = care

@@ -2,7 +2,9 @@
 
 Every other record is looked at by a strict parser (`json_verdict`), which says what is wrong with
 it, or that nothing is. The fast way reads a work file straight into typed columns, strictly; it is
-taken where a survey of the work file finds no doubtful record in it.
+taken where a survey of the work file finds no doubtful record in it. Of many records the survey
+reads the members of some only: DuckDB refuses a member that it was not told of, or that stands
+twice, and then the file is read once more.
 """
 
 import json
@@ -44,6 +46,10 @@ _MAX_LISTED_KEYS = 32
 _MAX_UNKNOWN_COLUMNS = 200
 _MIN_OBJECT_BYTES = 4 << 20
 
+# Of more records, one in 32 tells the members. The numbers that lead a line fit in its beginning.
+_ALL_READ_UP_TO = 50_000
+_IS_IN_SAMPLE = "hash(left({0}, 24)) % 32 = 0"
+
 # The condition, never null, under which the members of a record need no second look.
 _HAS_SOUND_KEYS = (
     "coalesce(len(try(json_keys(record))) > 0, false) "
@@ -72,10 +78,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Survey:
-    """What the distinct sets of keys in a work file tell about its records."""
+    """What the text and the distinct sets of keys in a work file tell about its records."""
 
     is_clean: bool
     unknown_keys: tuple[str, ...]
+    is_sample: bool
+    """Whether the keys are those of some records only."""
 
 
 def typed_plan(delivery: Delivery, found: Mapping[str, str] | None = None) -> Plan:
@@ -169,7 +177,8 @@ def insert_numbered_objects(
         f"['row', 'line', 'rest']) as found from {lines}))"
     )
     care = plan.delivery.care
-    survey = _survey(connection, plan, lines, "line")
+    is_sample = care is Care.FAST and part.count > _ALL_READ_UP_TO
+    survey = _survey(connection, plan, lines, "line", is_sample=is_sample)
     found = _found_types(connection, plan, lines, "line") if care is Care.SURVEYED else {}
     columns = None if found is None else _all_columns(plan, survey, found)
     if care is Care.EACH_RECORD or columns is None:
@@ -179,7 +188,8 @@ def insert_numbered_objects(
     rejected = list(part.rejections)
     path = part.path
     if not survey.is_clean:
-        doubtful = f"(select * from {relation} where not ({_clean_condition(plan)}))"
+        is_clean = f"not {_is_doubtful(plan, 'record')}" if is_sample else _clean_condition(plan)
+        doubtful = f"(select * from {relation} where not ({is_clean}))"
         judged = _judge(connection, plan, doubtful, part.unterminated_rows)
         rejected += judged.rejected
         path = _without(part, {rejection.row_number for rejection in judged.rejected})
@@ -279,19 +289,28 @@ def _is_text(data_type: Any) -> bool:
 
 
 def _survey(
-    connection: duckdb.DuckDBPyConnection, plan: Plan, relation: str, record: str
+    connection: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    relation: str,
+    record: str,
+    *,
+    is_sample: bool = False,
 ) -> _Survey:
+    keys = f"try(json_keys({record}))"
+    if is_sample:
+        keys = f"case when {_IS_IN_SAMPLE.format(record)} then {keys} end"
     groups = connection.execute(
-        f"select distinct try(json_keys({record})), {_is_doubtful(plan, record)} from {relation}"
+        f"select distinct {keys}, {_is_doubtful(plan, record)} from {relation}"
     ).fetchall()
-    unknown: dict[str, None] = {}
+    unknown: set[str] = set()
     is_clean = True
     for keys, is_doubtful in groups:
         own_keys = [key for key in keys or () if key not in _NUMBER_KEYS or record == "record"]
-        is_clean &= bool(own_keys) and not is_doubtful
-        is_clean &= len(set(keys or ())) == len(keys or ())
-        unknown.update(dict.fromkeys(key for key in own_keys if key not in plan.known_keys))
-    return _Survey(is_clean, tuple(unknown))
+        is_sound = bool(own_keys) and len(set(keys)) == len(keys)
+        is_clean &= not is_doubtful and (is_sound or (is_sample and keys is None))
+        unknown.update(key for key in own_keys if key not in plan.known_keys)
+    # In an order that no other record has a say in.
+    return _Survey(is_clean, tuple(sorted(unknown)), is_sample)
 
 
 def _clean_condition(plan: Plan) -> str:
@@ -306,10 +325,11 @@ def _is_doubtful(plan: Plan, record: str) -> str:
         return IS_LENIENT.format(record)
     # A fraction in an integer column would be rounded. In quotes, the fast way fails.
     named = "|".join(re.escape(json.dumps(name)[1:-1]) for name in sorted(names))
-    number = r"-?\d+[.eE]" if plan.delivery.care is Care.FAST else r'"?-?\d*[.eE]'
+    is_strict = plan.delivery.care in (Care.FAST, Care.WHOLE)
+    number = r"-?\d+[.eE]" if is_strict else r'"?-?\d*[.eE]'
     fraction = literal(rf'"(?:{named})"\s*:\s*{number}')
     is_fraction = f"regexp_matches({record}, {fraction})"
-    if plan.delivery.care is Care.FAST:
+    if is_strict:
         # Most records have none under any name, which is found out sooner.
         any_number = literal(rf":\s*{number}")
         has_any = f"regexp_matches({record}, {any_number})"
@@ -406,7 +426,7 @@ def _insert_typed(
     example = {"#row": 0, "#line": 0} | {name: example_of(each) for name, each in found.items()}
     first_line = json.dumps(example, ensure_ascii=False).encode()
     if len(first_line) >= len(FIRST_LINE):
-        raise NeedsCare("more fields than the first line of a work file can name")
+        raise NeedsCare("more fields than the first line of a work file can name", Care.EACH_RECORD)
     with open(path, "r+b") as file:
         file.write(first_line.ljust(len(FIRST_LINE) - 1) + b"\n")
     relation = (
@@ -427,8 +447,15 @@ def _insert_typed(
             row_number='"#row"',
             condition='"#row" > 0 and "#line" is not null',
         )
-    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-        raise NeedsCare(str(error)) from error
+    except (duckdb.InvalidInputException, duckdb.ConversionException, UnicodeDecodeError) as error:
+        # DuckDB's message quotes the record and may cut it off within a character.
+        raise NeedsCare(str(error), _next_care(plan.delivery.care, survey)) from error
+
+
+def _next_care(care: Care, survey: _Survey) -> Care:
+    if survey.is_sample:
+        return Care.WHOLE
+    return Care.EACH_RECORD if care is Care.SURVEYED else Care.SURVEYED
 
 
 # ---------------------------------------------------------------- the careful way

@@ -63,7 +63,7 @@ def insert(
     except duckdb.OutOfMemoryException as error:
         # Each thread holds a row group.
         if delivery.care is Care.FAST and not is_full_disk(error):
-            raise NeedsCare(str(error)) from error
+            raise NeedsCare(str(error), Care.WHOLE) from error
         raise
     except _NOT_THE_FILES_FAULT:
         raise
