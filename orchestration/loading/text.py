@@ -199,7 +199,7 @@ def _line_by_line(block: Block, row: int) -> Batch:
         row_numbers=rows,
         line_numbers=line_numbers,
         lines=lines,
-        is_quoted=True,
+        is_quoted=any(b"\r" in line or b"\x01" in line for line in lines),
         rejections=rejections,
         unterminated_row=last,
     )

@@ -172,6 +172,7 @@ LINES_OF_JSON = st.lists(
         st.sampled_from(SEEDS["json"].splitlines(keepends=True)),
         st.just(b'{"id": "1", "id": "2"}\n'),
         st.just(b'{"nested": {"a": "x", "a": "y"}}\n'),
+        st.sampled_from([b'{"id": "4"}\x0c\n', b'{"id": "5"} \x0b \n', b'{"id": "nan,"}\x0c ']),
         st.dictionaries(TEXT, VALUES, max_size=3).map(lambda each: json.dumps(each).encode()),
         st.sampled_from(SEEDS["json"].splitlines(keepends=True)).flatmap(mutations),
     ),

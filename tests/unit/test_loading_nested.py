@@ -114,6 +114,22 @@ def test_of_many_records_a_sample_tells_the_members_and_nothing_is_lost(
     ) == [("c", '{"late":5}'), ("d", None)]
 
 
+@pytest.mark.parametrize("table", [DEEP, MAPPED])
+@pytest.mark.parametrize("others", [1, 40])
+def test_what_is_kept_of_a_record_does_not_depend_on_the_others(
+    shop: Callable[..., Shop], table: RawTable, others: int
+) -> None:
+    here = shop(table)
+    odd = {"zz": 1, "aa": [1.5, None], "none": None, "\u00fc\x1f\\u00ff\n": {"b": 1, "a": "\u00fc"}}
+    more = {f"other {number}": number for number in range(others)}
+    # Of a typed table, a value that does not fit has each record looked at.
+    here.put("a.jsonl", [{"id": "1", **odd}, {"id": "2", "n": "none"}, {"id": "3", **more}])
+    here.load()
+    assert here.query(f"select _other_fields::varchar from raw.{table.name} where id = '1'") == [
+        ('{"aa":[1.5,null],"zz":1,"\u00fc\\u001F\\\\u00ff\\n":{"b":1,"a":"\u00fc"}}',)
+    ]
+
+
 def test_parquet_keeps_what_is_nested_and_nothing_empty(shop: Callable[..., Shop]) -> None:
     here = shop()
     path = here.folder / "made.parquet"

@@ -192,7 +192,8 @@ def insert_numbered_objects(
         doubtful = f"(select * from {relation} where not ({is_clean}))"
         judged = _judge(connection, plan, doubtful, part.unterminated_rows)
         rejected += judged.rejected
-        path = _without(part, {rejection.row_number for rejection in judged.rejected})
+        if judged.rejected:
+            path = _without(part, {rejection.row_number for rejection in judged.rejected})
     inserted = _insert_typed(connection, plan, path, part.longest, columns, survey)
     return PartOutcome(read, inserted, rejected)
 
@@ -514,14 +515,18 @@ def _insert_approved(
 
 def _other_fields(plan: Plan, unknown: tuple[str, ...]) -> str:
     if len(unknown) > _MAX_LISTED_KEYS:
-        used = json.dumps(dict.fromkeys(sorted(plan.known_keys)))
-        rest = f"nullif(json_merge_patch(record, {literal(used)})::varchar, '{{}}')"
-        members = [f"substr({rest}, 2, length({rest}) - 2)"]
+        used = ", ".join(map(literal, sorted(plan.known_keys)))
+        entries = "list_sort(map_entries(try(cast(record::json as map(varchar, json)))))"
+        is_left = f"each.value is not null and not list_contains([{used}], each.key)"
+        texts = "to_json(each.key)::varchar || ':' || each.value::varchar"
+        members = [
+            f"nullif(array_to_string([{texts} for each in {entries} if {is_left}], ','), '')"
+        ]
     else:
         pointers = ", ".join(literal(pointer_of([key])) for key in unknown)
         found = f"json_extract(record, [{pointers}]::varchar[])"
         members = [
-            f"{literal(json.dumps(key) + ':')} || nullif({found}[{number}]::varchar, 'null')"
+            member(key, f"nullif({found}[{number}]::varchar, 'null')")
             for number, key in enumerate(unknown, start=1)
         ]
     return object_of([*members, *plan.nested, *plan.enclosing])

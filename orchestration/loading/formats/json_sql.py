@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from orchestration.loading.mapping import Origin
 from orchestration.loading.warehouse import literal
 
-# DuckDB's parser takes NaN, Infinity and a trailing comma; the standard does not. The first tests
-# begin with a letter or a comma, which is searched for fast, and let some innocent text through to
-# the second, which is exact but for strings.
+# DuckDB's parser takes NaN, Infinity and a trailing comma, its reader of lines a vertical tab or a
+# form feed after the record; the standard does not. The first tests begin with a letter or a comma,
+# which is searched for fast, and let some innocent text through to the second, which is exact but
+# for strings.
 _MAY_BE_LENIENT = (
     "(regexp_matches({0}, ',\\s*[}}\\]]') "
     "or regexp_matches({0}, '(?i)nan[\\s,}}\\]]') "
@@ -15,7 +16,8 @@ _MAY_BE_LENIENT = (
 )
 IS_LENIENT = (
     "(case when " + _MAY_BE_LENIENT + " then regexp_matches({0}, "
-    "'[:\\[,\\s-](?i:nan|inf)|,\\s*[}}\\]]') else false end)"
+    "'[:\\[,\\s-](?i:nan|inf)|,\\s*[}}\\]]') else false end "
+    "or (not ends_with({0}, '}}') and (contains({0}, chr(11)) or contains({0}, chr(12)))))"
 )
 
 

@@ -1,12 +1,14 @@
 """What records nest in a column and the twin does not declare: found, and kept as JSON. Pure."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from orchestration.loading.warehouse import identifier, literal
 
 _MAX_MEMBERS = 200
+_ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|.)")
 
 
 class NamesClash(Exception):
@@ -50,7 +52,13 @@ def _json_text(sql: str, data_type: Any) -> str:
 
 def member(name: str, text: str) -> str:
     """Return the member of that name as SQL text, null where `text` is."""
-    return f"{literal(json.dumps(name) + ':')} || {text}"
+    return f"{literal(_as_json(name) + ':')} || {text}"
+
+
+def _as_json(name: str) -> str:
+    """Return the name as DuckDB writes it."""
+    text = json.dumps(name, ensure_ascii=False)
+    return _ESCAPE.sub(lambda found: f"\\u{found[1].upper()}" if found[1] else found[0], text)
 
 
 def object_of(members: Sequence[str]) -> str:
