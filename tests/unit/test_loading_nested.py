@@ -115,19 +115,29 @@ def test_of_many_records_a_sample_tells_the_members_and_nothing_is_lost(
 
 
 @pytest.mark.parametrize("table", [DEEP, MAPPED])
-@pytest.mark.parametrize("others", [1, 40])
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"other": 1}, id="few names"),
+        pytest.param({f"other {number}": number for number in range(201)}, id="many names"),
+        pytest.param({"AA": 1}, id="names alike but for case"),
+        pytest.param({"": 1}, id="an empty name"),
+        pytest.param({"a\0b": 1}, id="a name with NUL"),
+    ],
+)
+@pytest.mark.parametrize("n", ["5", "none"])
 def test_what_is_kept_of_a_record_does_not_depend_on_the_others(
-    shop: Callable[..., Shop], table: RawTable, others: int
+    shop: Callable[..., Shop], table: RawTable, other: dict[str, Any], n: str
 ) -> None:
     here = shop(table)
     odd = {"zz": 1, "aa": [1.5, None], "none": None, "\u00fc\x1f\\u00ff\n": {"b": 1, "a": "\u00fc"}}
-    more = {f"other {number}": number for number in range(others)}
     # Of a typed table, a value that does not fit has each record looked at.
-    here.put("a.jsonl", [{"id": "1", **odd}, {"id": "2", "n": "none"}, {"id": "3", **more}])
+    records = [{"id": "1", **odd}, {"id": "2", "n": n}, {"id": "3", **other}]
+    here.put("a.jsonl", "".join(f"{json.dumps(each)}\n" for each in records) + "broken\n")
     here.load()
-    assert here.query(f"select _other_fields::varchar from raw.{table.name} where id = '1'") == [
-        ('{"aa":[1.5,null],"zz":1,"\u00fc\\u001F\\\\u00ff\\n":{"b":1,"a":"\u00fc"}}',)
-    ]
+    kept = dict(here.rows("id, _other_fields::varchar"))
+    assert kept["1"] == '{"aa":[1.5,null],"zz":1,"\u00fc\\u001F\\\\u00ff\\n":{"b":1,"a":"\u00fc"}}'
+    assert json.loads(kept["3"]) == other
 
 
 def test_parquet_keeps_what_is_nested_and_nothing_empty(shop: Callable[..., Shop]) -> None:

@@ -9,7 +9,7 @@ twice, and then the file is read once more.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,6 @@ _FIRST = literal('{"#row":0')
 
 _NUMBER_KEYS = ("#row", "#line")
 _NUMBERED_OBJECT = r'^\{"#row":(\d+),"#line":(\d+),(.*)$'
-_MAX_LISTED_KEYS = 32
 _MAX_UNKNOWN_COLUMNS = 200
 _MIN_OBJECT_BYTES = 4 << 20
 
@@ -354,12 +353,16 @@ def _integers(name: str, data_type: Any) -> Iterator[str]:
 
 def _all_columns(plan: Plan, survey: _Survey, found: Mapping[str, str]) -> dict[str, str] | None:
     """Return name and type of all that the reader must find, None where names would clash."""
-    if len(survey.unknown_keys) > _MAX_UNKNOWN_COLUMNS:
-        return None
     declared = {column.name: column.data_type for column in plan.delivery.raw_table.columns}
     columns = {**declared, **found, **dict.fromkeys(survey.unknown_keys, "json")}
-    folded = {name.lower() for name in columns}
-    return columns if len(folded) == len(columns) and "" not in folded else None
+    is_few = len(survey.unknown_keys) <= _MAX_UNKNOWN_COLUMNS
+    return columns if is_few and _can_stand_together(columns) else None
+
+
+def _can_stand_together(names: Collection[str]) -> bool:
+    """Tell whether columns, or fields of a struct, can have these names."""
+    folded = {name.lower() for name in names}
+    return len(folded) == len(names) and all(name and "\0" not in name for name in names)
 
 
 def _found_types(
@@ -514,19 +517,17 @@ def _insert_approved(
 
 
 def _other_fields(plan: Plan, unknown: tuple[str, ...]) -> str:
-    if len(unknown) > _MAX_LISTED_KEYS:
+    if len(unknown) <= _MAX_UNKNOWN_COLUMNS and _can_stand_together(unknown):
+        found = f"from_json(record, {literal(json.dumps(dict.fromkeys(unknown, 'JSON')))})"
+        members = [
+            member(key, f"nullif(({found}).{identifier(key)}::varchar, 'null')") for key in unknown
+        ]
+    else:
         used = ", ".join(map(literal, sorted(plan.known_keys)))
-        entries = "list_sort(map_entries(try(cast(record::json as map(varchar, json)))))"
+        entries = "list_sort(map_entries(cast(record::json as map(varchar, json))))"
         is_left = f"each.value is not null and not list_contains([{used}], each.key)"
         texts = "to_json(each.key)::varchar || ':' || each.value::varchar"
         members = [
             f"nullif(array_to_string([{texts} for each in {entries} if {is_left}], ','), '')"
-        ]
-    else:
-        pointers = ", ".join(literal(pointer_of([key])) for key in unknown)
-        found = f"json_extract(record, [{pointers}]::varchar[])"
-        members = [
-            member(key, f"nullif({found}[{number}]::varchar, 'null')")
-            for number, key in enumerate(unknown, start=1)
         ]
     return object_of([*members, *plan.nested, *plan.enclosing])
