@@ -93,15 +93,8 @@ class Watch:
                 self._waiting.append((2 * number + 1, sampled))
             yield batch
 
-    def counting(
-        self, parts: Iterable[Part], connection: duckdb.DuckDBPyConnection
-    ) -> Iterator[Part]:
-        """Yield each part once the fields are counted of the records that were kept from it."""
-        for part in parts:
-            self._take(connection)
-            yield part
-
-    def _take(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def take(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Count the fields of the records that were kept since the last time."""
         kept: dict[int, list[Any]] = {}
         while self._waiting:
             number, records = self._waiting.popleft()

@@ -22,7 +22,7 @@ from orchestration.loading.telling import Progress, Teller
 from orchestration.loading.transaction import in_transaction
 from orchestration.sources import RawTable, Source
 
-TOGETHER_BYTES = 256 << 20
+TOGETHER_BYTES = 512 << 20
 """Files share a transaction up to this size: the warehouse stores few large writes far faster."""
 
 TOGETHER_FILES = 1000

@@ -5,7 +5,7 @@ import io
 import itertools
 import queue
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -85,11 +85,17 @@ def write_parts(
             with stop_on_full_disk(work_dir, part_bytes):
                 file.truncate()
         yield replace(part, rejections=tuple(rejections))
+        # As much more as is prepared while the last one is inserted.
         wanted_bytes = min(2 * wanted_bytes, part_bytes)
 
 
-def one_ahead(parts: Iterator[Part]) -> Generator[Part, None, None]:
-    """Yield the parts while a thread prepares the next one; its errors are raised here."""
+def one_ahead(
+    parts: Iterator[Part], meanwhile: Callable[[], None] = lambda: None
+) -> Generator[Part, None, None]:
+    """Yield the parts while a thread prepares the next one; its errors are raised here.
+
+    The thread also calls `meanwhile`: before it waits for a slot, and once all parts are prepared.
+    """
     ready: queue.SimpleQueue[tuple[Part | None, BaseException | None]] = queue.SimpleQueue()
     free_slots = threading.Semaphore(_SLOTS)
     is_abandoned = threading.Event()
@@ -97,10 +103,14 @@ def one_ahead(parts: Iterator[Part]) -> Generator[Part, None, None]:
     def prepare() -> None:
         try:
             while True:
-                free_slots.acquire()
+                if not free_slots.acquire(blocking=False):
+                    meanwhile()
+                    free_slots.acquire()
                 if is_abandoned.is_set():
                     return
                 part = next(parts, None)
+                if part is None:
+                    meanwhile()
                 ready.put((part, None))
                 if part is None:
                     return
@@ -177,4 +187,4 @@ def _longest(batch: Batch, text: bytes) -> int:
     if batch.is_quoted:
         # A quoted value may hold line ends and doubled quotes; the whole batch is a safe bound.
         return len(text)
-    return max(map(len, batch.lines), default=0) + 48
+    return batch.longest + 48

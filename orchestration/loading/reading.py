@@ -253,10 +253,10 @@ def _insert_texts(
         part_bytes=load.part_bytes,
     )
     read = 0
-    # While the next part is prepared, its fields are counted by a connection of its own.
+    # While a part is inserted, its fields are counted by a connection of its own.
     with (
         connection.cursor() as counting,
-        closing(one_ahead(position.stamped(watch.counting(parts, counting)))) as ready,
+        closing(one_ahead(position.stamped(parts), partial(watch.take, counting))) as ready,
     ):
         for part in ready:
             position.inserted = part.bytes_read

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from orchestration.loading import create_raw_tables, load_source, open_warehouse
 from orchestration.loading.containers import read_contents, text_of
 from orchestration.loading.formats import json_rows
+from orchestration.loading.formats.json_sql import is_doubtful
 from orchestration.loading.formats.json_verdict import verdict_on
 from orchestration.loading.reasons import FileRefused
 from orchestration.loading.text import read_batches, read_blocks
@@ -333,6 +335,52 @@ def test_a_record_is_loaded_exactly_when_the_strict_parser_takes_it(
         return
     verdict = verdict_on(text, types={})
     assert Counter(reasons) == Counter([verdict[0]] if verdict else [])
+
+
+def spaced(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.tuples(SPACE, inner, SPACE).map("".join)
+
+
+def between(opening: str, members: st.SearchStrategy[str], closing: str) -> st.SearchStrategy[str]:
+    """Return texts of objects or arrays, some with a comma after the last member."""
+    last = st.sampled_from(["", "", ","])
+    return st.tuples(st.lists(members, max_size=3), last, SPACE).map(
+        lambda each: opening + ",".join(each[0]) + each[1] + each[2] + closing
+    )
+
+
+SPACE = st.sampled_from(["", "", "", " ", "\t "])
+NAMES = st.sampled_from(['"number"', '"other"', '"a, nan]"'])
+LENIENT_NUMBERS = ["NaN", "nan", "-NaN", "Inf", "-inf", "Infinity", "-INFINITY"]
+SCALARS = st.sampled_from(["1", "-2", "1.5", "3e2", "null", '"nan,"', '"x"', *LENIENT_NUMBERS])
+
+
+def members(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.tuples(spaced(NAMES), spaced(values)).map(":".join)
+
+
+ALMOST_VALUES = st.recursive(
+    SCALARS,
+    lambda inner: between("[", spaced(inner), "]") | between("{", members(inner), "}"),
+    max_leaves=4,
+)
+ALMOST_JSON = between("{", members(ALMOST_VALUES), "}")
+
+
+@settings(OFTEN, max_examples=300)
+@given(text=ALMOST_JSON)
+def test_what_only_duckdbs_parser_takes_is_doubtful(loader: Loader, text: str) -> None:
+    condition = is_doubtful("record", ["number"])
+    ((is_valid, doubtful),) = loader.connection.execute(
+        f"select json_valid(record), {condition} from (select $1 as record)", [text]
+    ).fetchall()
+    verdict = verdict_on(text, types={"number": duckdb.sqltype("bigint")})
+    if is_valid and verdict is not None and verdict[0] != "duplicate_key":
+        assert doubtful or verdict[0] == "wrong_type"
+    if re.search(r'"number"\s*:\s*(1\.5|3e2)', text):
+        assert doubtful
+    if "nan" not in text and verdict is None and "." not in text and "e2" not in text:
+        assert not doubtful
 
 
 def came_back(loader: Loader) -> list[tuple[Any, ...]]:

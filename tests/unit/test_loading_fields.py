@@ -13,7 +13,6 @@ import pytest
 
 from orchestration.loading import fields
 from orchestration.loading.formats import parquet_fields
-from orchestration.loading.parts import Part
 from orchestration.sources import Column, Format, RawTable
 from tests.unit.test_loading import MAPPED, TYPED, Shop
 
@@ -308,7 +307,6 @@ def test_the_sample_is_every_32nd_record_wherever_the_batches_end() -> None:
         fields.Batch(range(1, 2), range(1, 2), lines[start : start + 77])
         for start in range(0, len(lines), 77)
     ]
-    passed = watch.over((0, batch) for batch in batches)
-    part = Part(Path("a.work"), ",")
-    assert list(watch.counting((part for _ in passed), None)) == [part] * len(batches)
+    for _ in watch.over((0, batch) for batch in batches):
+        watch.take(None)
     assert sorted(map(int, kept)) == [*range(1024), *range(1024, 1024 + 320, 32)]

@@ -1,5 +1,6 @@
 """Work files: how much of a text each one holds."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +42,36 @@ def test_one_part_is_prepared_while_another_is_used_and_no_more(tmp_path: Path) 
     for used, part in enumerate(parts.one_ahead(prepared())):
         assert part.count == used
         assert len(begun) <= used + 2
+
+
+def test_before_preparing_waits_and_at_its_end_there_is_time_for_more(tmp_path: Path) -> None:
+    done: list[int] = []
+
+    def prepared() -> Iterator[Part]:
+        for number in range(3):
+            done.append(number)
+            yield Part(tmp_path / "a.work", ",", count=number)
+
+    waits = threading.Event()
+
+    def meanwhile() -> None:
+        done.append(-1)
+        waits.set()
+
+    ready = parts.one_ahead(prepared(), meanwhile)
+    next(ready)
+    assert waits.wait(10)
+    assert done == [0, 1, -1]
+    assert len(list(ready)) == 2
+    assert done == [0, 1, -1, 2, -1]
+
+
+def test_what_goes_wrong_meanwhile_is_raised(tmp_path: Path) -> None:
+    def meanwhile() -> None:
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        list(parts.one_ahead(iter([Part(tmp_path / "a.work", ",")]), meanwhile))
 
 
 def test_what_goes_wrong_in_preparing_is_raised_after_the_parts_before(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ twice, and then the file is read once more.
 """
 
 import json
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ import duckdb
 
 from orchestration.loading.formats import json_verdict
 from orchestration.loading.formats.common import NeedsCare, PartOutcome
-from orchestration.loading.formats.json_sql import IS_LENIENT, columns_of, values_at
+from orchestration.loading.formats.json_sql import columns_of, is_doubtful, values_at
 from orchestration.loading.formats.left_over import (
     NamesClash,
     example_of,
@@ -304,10 +303,10 @@ def _survey(
     ).fetchall()
     unknown: set[str] = set()
     is_clean = True
-    for keys, is_doubtful in groups:
+    for keys, has_doubts in groups:
         own_keys = [key for key in keys or () if key not in _NUMBER_KEYS or record == "record"]
         is_sound = bool(own_keys) and len(set(keys)) == len(keys)
-        is_clean &= not is_doubtful and (is_sound or (is_sample and keys is None))
+        is_clean &= not has_doubts and (is_sound or (is_sample and keys is None))
         unknown.update(key for key in own_keys if key not in plan.known_keys)
     # In an order that no other record has a say in.
     return _Survey(is_clean, tuple(sorted(unknown)), is_sample)
@@ -319,22 +318,9 @@ def _clean_condition(plan: Plan) -> str:
 
 
 def _is_doubtful(plan: Plan, record: str) -> str:
-    """Return the condition under which DuckDB may take what the standard or a type does not."""
     names = {name for name, each in plan.types.items() for name in _integers(name, each)}
-    if not names:
-        return IS_LENIENT.format(record)
-    # A fraction in an integer column would be rounded. In quotes, the fast way fails.
-    named = "|".join(re.escape(json.dumps(name)[1:-1]) for name in sorted(names))
     is_strict = plan.delivery.care in (Care.FAST, Care.WHOLE)
-    number = r"-?\d+[.eE]" if is_strict else r'"?-?\d*[.eE]'
-    fraction = literal(rf'"(?:{named})"\s*:\s*{number}')
-    is_fraction = f"regexp_matches({record}, {fraction})"
-    if is_strict:
-        # Most records have none under any name, which is found out sooner.
-        any_number = literal(rf":\s*{number}")
-        has_any = f"regexp_matches({record}, {any_number})"
-        is_fraction = f"(case when {has_any} then {is_fraction} else false end)"
-    return f"({IS_LENIENT.format(record)} or {is_fraction})"
+    return is_doubtful(record, names, is_quoted_too=not is_strict)
 
 
 def _integers(name: str, data_type: Any) -> Iterator[str]:

@@ -1,24 +1,43 @@
 """SQL about the text of one JSON record that several readers need. Pure."""
 
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Iterable, Sequence
 
 from orchestration.loading.mapping import Origin
 from orchestration.loading.warehouse import literal
 
-# DuckDB's parser takes NaN, Infinity and a trailing comma, its reader of lines a vertical tab or a
-# form feed after the record; the standard does not. The first tests begin with a letter or a comma,
-# which is searched for fast, and let some innocent text through to the second, which is exact but
-# for strings.
-_MAY_BE_LENIENT = (
-    "(regexp_matches({0}, ',\\s*[}}\\]]') "
-    "or regexp_matches({0}, '(?i)nan[\\s,}}\\]]') "
-    "or regexp_matches({0}, '(?i)inf(?:inity)?[\\s,}}\\]]'))"
-)
-IS_LENIENT = (
-    "(case when " + _MAY_BE_LENIENT + " then regexp_matches({0}, "
-    "'[:\\[,\\s-](?i:nan|inf)|,\\s*[}}\\]]') else false end "
-    "or (not ends_with({0}, '}}') and (contains({0}, chr(11)) or contains({0}, chr(12)))))"
-)
+# What DuckDB's parser takes for a number.
+_NO_NUMBER = r"-?(?i:nan|inf(?:inity)?)[\s,}\]]"
+
+
+def is_doubtful(record: str, integers: Iterable[str] = (), *, is_quoted_too: bool = False) -> str:
+    """Return the condition under which DuckDB may take what the standard or a type does not.
+
+    Its parser takes NaN, Infinity and a trailing comma, its reader of lines a vertical tab or a
+    form feed after the record, and a fraction under the name of an integer is rounded: one in
+    quotes, too, unless the reader is strict. Text in strings that looks so is doubtful as well.
+    """
+    # A pattern that begins with one character is searched for fast, any other four times as slowly.
+    after_colon = _matches(record, rf":\s*{_NO_NUMBER}")
+    if integers := sorted(integers):
+        number = r'"?-?\d*[.eE]' if is_quoted_too else r"-?\d+[.eE]"
+        named = "|".join(re.escape(json.dumps(name)[1:-1]) for name in integers)
+        may_be = _matches(record, rf":\s*(?:{number}|{_NO_NUMBER})")
+        is_fraction = _matches(record, rf'"(?:{named})"\s*:\s*{number}')
+        after_colon = f"case when {may_be} then {after_colon} or {is_fraction} else false end"
+    conditions = [
+        _matches(record, rf",\s*(?:[}}\]]|{_NO_NUMBER})"),
+        _matches(record, rf"\[\s*{_NO_NUMBER}"),
+        after_colon,
+        f"not ends_with({record}, '}}') "
+        f"and (contains({record}, chr(11)) or contains({record}, chr(12)))",
+    ]
+    return f"({' or '.join(conditions)})"
+
+
+def _matches(record: str, pattern: str) -> str:
+    return f"regexp_matches({record}, {literal(pattern)})"
 
 
 def values_at(record: str, origins: Sequence[Origin]) -> str:

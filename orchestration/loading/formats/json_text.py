@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import duckdb
@@ -25,6 +26,7 @@ from orchestration.sources import Format
 NESTED_PART_BYTES = 16 << 20
 
 _DELIMITER = "\x01"
+_BEGINNING = set(b"{")
 
 
 def recognises(head: bytes) -> bool:
@@ -100,7 +102,7 @@ def _without_brace(batch: Batch) -> Batch:
 def _objects_only(batches: Iterable[Batch], types: dict[str, Any]) -> Iterator[Batch]:
     """Yield the batches with every record on one safe line that begins as an object does."""
     for batch in batches:
-        if batch.is_quoted or any(line[:1] != b"{" for line in batch.lines):
+        if batch.is_quoted or set(map(itemgetter(0), batch.lines)) - _BEGINNING:
             batch = _after_second_look(batch, types)
         yield json_verdict.without_too_deep(batch)
 

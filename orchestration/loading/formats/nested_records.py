@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import duckdb
 
 from orchestration.loading.formats import json_verdict
-from orchestration.loading.formats.json_sql import IS_LENIENT, values_at
+from orchestration.loading.formats.json_sql import is_doubtful, values_at
 from orchestration.loading.mapping import Nesting, Origin, pointer_of, used_keys
 from orchestration.loading.parts import Part, part_relation
 from orchestration.loading.text import KEPT_BYTES, Rejection
@@ -215,7 +215,7 @@ def _broken_lines(
             not is_other
             and (
                 not json_valid(record)
-                or {IS_LENIENT.format("record")}
+                or {is_doubtful("record")}
                 or coalesce(
                     len(list_distinct(try(json_keys(record)))) <> len(try(json_keys(record))), true
                 )
