@@ -1,6 +1,13 @@
 {#- Parts of an address, which may also be a path alone (access logs). Null where absent. #}
 {% macro url_host(url) -%}
-    lower({{ extract_match(url, "'^[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:]+)'") }})
+    {#- without a user before the host, which is rare, the pattern takes a quarter of the time -#}
+    lower(
+        case
+            when contains({{ url }}, '@')
+                then {{ extract_match(url, "'^[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:]+)'") }}
+            else {{ extract_match(url, "'^[a-zA-Z][a-zA-Z0-9+.-]*://([^/?#:]+)'") }}
+        end
+    )
 {%- endmacro %}
 
 {% macro url_path(url) -%}

@@ -24,6 +24,7 @@
     '"s":"x"', '"i":9007199254740993', '"n":5', '"d":1.5', '"nan":"NaN"', '"b":false', '"y":"AQI="',
     '"a":["x",1]', '"e":[]', '"m":{"k":true}', '"o":{}', '"v":[{"k":1},null,null]', '"z":null',
 ] -%}
+{%- set struct_fields = {'a': none, 'b': none, 'c': {'d': none, 'e': none}} -%}
 {%- set values = "cast(['null', '2', '\"y\"', '4'] as json[])" -%}
 {%- set cases = [
     (at_time_zone("timestamp '2026-07-01 12:00:00'", "'Europe/Berlin'"), '2026-07-01 10:00:00'),
@@ -54,6 +55,15 @@
     (json_from({'a "x"': '1', 'b': 'null', 'c': "'d'"}), '{"a \\"x\\"":1,"c":"d"}'),
     (json_from({'b': 'null'}), '{}'),
     (json_of("{'a': 1, 'b': null, 'c': {'d': null}, 'e': [{'f': null}]}"), '{"a":1,"c":{},"e":[{"f":null}]}'),
+    ("cast(" ~ has_elements("['a']") ~ " as varchar)", 'true'),
+    ("cast(" ~ has_elements("[]") ~ " as varchar)", 'false'),
+    ("cast(" ~ has_elements("cast(null as int[])") ~ " as varchar)", none),
+    (json_from({'b': '1'}, texts={'a': "'[2]'", 'c': 'cast(null as varchar)'}), '{"a":[2],"b":1}'),
+    (json_of_struct("{'a': 'say \"x\"', 'b': null, 'c': {'d': cast(null as int), 'e': 1.5}}", struct_fields), '{"a":"say \\"x\\"","c":{"e":1.5}}'),
+    (json_of_struct("{'a': 'say \"x\"', 'b': null, 'c': {'d': cast(null as int), 'e': 1.5}}", none), '{"a":"say \\"x\\"","c":{"e":1.5}}'),
+    (json_of_struct("cast(null as struct(a int))", none), none),
+    (json_of_struct("{'a': null, 'b': null, 'c': cast(null as struct(d int, e int))}", struct_fields), '{}'),
+    (json_of_struct("cast(null as struct(a int, b int, c struct(d int, e int)))", struct_fields), none),
     ("cast(" ~ hash_of(["[{'a': 'x'}]", 'null']) ~ " = " ~ hash_of(["[{'a': 'x'}]", 'null']) ~ " as varchar)", 'true'),
     ("cast(" ~ hash_of(["[{'a': 'x'}]", 'null']) ~ " = " ~ hash_of(["[{'a': 'y'}]", 'null']) ~ " as varchar)", 'false'),
     (first_element(json_elements_with_prefix(

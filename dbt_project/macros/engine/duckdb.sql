@@ -88,15 +88,27 @@
     json_extract_string({{ json }}, '{{ path }}')
 {%- endmacro %}
 
-{% macro duckdb__json_from(pairs) -%}
+{% macro duckdb__json_from(pairs, texts) -%}
     {#- by text: json_object costs a fifth more, and writes every null -#}
-    cast(
-        '{' || substr(concat(
-            {%- for key, value in pairs.items() %}
-            ',{{ tojson(key) | replace("'", "''") }}:' || to_json({{ value }}){{ ',' if not loop.last }}
-            {%- endfor %}
-        ), 2) || '}' as json
-    )
+    {%- set members = [] -%}
+    {%- for key, text in texts.items() -%}
+        {%- do members.append(_json_member(key, text)) -%}
+    {%- endfor -%}
+    {%- for key, value in pairs.items() -%}
+        {%- do members.append(_json_member(key, 'to_json(' ~ value ~ ')')) -%}
+    {%- endfor -%}
+    cast({{ _json_of_members(members) }} as json)
+{%- endmacro %}
+
+{% macro _json_member(key, text) -%}
+    ',{{ tojson(key) | replace("'", "''") }}:' || {{ text }}
+{%- endmacro %}
+
+{#- A member that is null is none: `concat` passes over it. -#}
+{% macro _json_of_members(members) -%}
+    '{' || substr(concat(
+        {{ members | join(',\n        ') }}
+    ), 2) || '}'
 {%- endmacro %}
 
 {% macro duckdb__json_of_row(relation) -%}
@@ -108,31 +120,49 @@
     json_merge_patch('{}', to_json({{ value }}))
 {%- endmacro %}
 
+{% macro duckdb__json_of_struct(struct, fields) -%}
+    {#- field by field takes down to a fifth of the time -#}
+    {%- if not fields -%}
+        {{ return('cast(' ~ duckdb__json_of(struct) ~ ' as varchar)') }}
+    {%- endif -%}
+    {%- set members = [] -%}
+    {%- for name, inner in fields.items() -%}
+        {%- set value = struct ~ '."' ~ name ~ '"' -%}
+        {%- set text = duckdb__json_of_struct(value, inner) if inner else 'to_json(' ~ value ~ ')' -%}
+        {%- do members.append(_json_member(name, text)) -%}
+    {%- endfor -%}
+    case when {{ struct }} is not null then {{ _json_of_members(members) }} end
+{%- endmacro %}
+
 {% macro duckdb__keys_of(keyed_list) -%}
     list_transform({{ keyed_list }}, lambda entry: entry."key")
 {%- endmacro %}
 
 {% macro duckdb__value_of_key(keyed_list, keys, key) -%}
-    {{ keyed_list }}[list_position({{ keys }}, '{{ key }}')]."value"
+    {#- most keys are absent: asked for first, that takes half the time -#}
+    (
+        case
+            when list_contains({{ keys }}, '{{ key }}')
+                then {{ keyed_list }}[list_position({{ keys }}, '{{ key }}')]."value"
+        end
+    )
 {%- endmacro %}
 
 {% macro duckdb__json_of_keyed_list(keyed_list) -%}
-    {#- by text: a map of JSON values costs twice as much and refuses a repeated key -#}
-    cast(
-        '{' || array_to_string(
-            list_transform(
-                {{ keyed_list }},
-                lambda entry: to_json(entry."key") || ':' || coalesce(
-                    to_json(entry."value".string_value),
-                    to_json(entry."value".int_value),
-                    to_json(entry."value".float_value),
-                    to_json(entry."value".double_value),
-                    'null'
-                )
-            ),
-            ','
-        ) || '}' as json
-    )
+    {#- a map of JSON values costs twice as much and refuses a repeated key -#}
+    '{' || array_to_string(
+        list_transform(
+            {{ keyed_list }},
+            lambda entry: to_json(entry."key") || ':' || coalesce(
+                to_json(entry."value".string_value),
+                to_json(entry."value".int_value),
+                to_json(entry."value".float_value),
+                to_json(entry."value".double_value),
+                'null'
+            )
+        ),
+        ','
+    ) || '}'
 {%- endmacro %}
 
 {% macro duckdb__json_struct(json, structure) -%}
@@ -149,6 +179,10 @@
 
 {% macro duckdb__elements_with_position(list) -%}
     unnest({{ list }}) as element, generate_subscripts({{ list }}, 1) as element_position
+{%- endmacro %}
+
+{% macro duckdb__has_elements(list) -%}
+    len({{ list }}) > 0
 {%- endmacro %}
 
 {% macro duckdb__first_element(list) -%}

@@ -44,8 +44,8 @@
     {{ return(adapter.dispatch('json_text', 'clickstream')(json, path)) }}
 {%- endmacro %}
 
-{% macro json_from(pairs) -%}
-    {{ return(adapter.dispatch('json_from', 'clickstream')(pairs)) }}
+{% macro json_from(pairs, texts={}) -%}
+    {{ return(adapter.dispatch('json_from', 'clickstream')(pairs, texts)) }}
 {%- endmacro %}
 
 {% macro json_of_row(relation) -%}
@@ -54,6 +54,10 @@
 
 {% macro json_of(value) -%}
     {{ return(adapter.dispatch('json_of', 'clickstream')(value)) }}
+{%- endmacro %}
+
+{% macro json_of_struct(struct, fields) -%}
+    {{ return(adapter.dispatch('json_of_struct', 'clickstream')(struct, fields)) }}
 {%- endmacro %}
 
 {% macro keys_of(keyed_list) -%}
@@ -80,6 +84,10 @@
 
 {% macro elements_with_position(list) -%}
     {{ return(adapter.dispatch('elements_with_position', 'clickstream')(list)) }}
+{%- endmacro %}
+
+{% macro has_elements(list) -%}
+    {{ return(adapter.dispatch('has_elements', 'clickstream')(list)) }}
 {%- endmacro %}
 
 {% macro first_element(list) -%}

@@ -2,7 +2,7 @@
 -- only addresses that carry campaign evidence are kept: a small table to join back
 with
 
-page_urls as (
+addresses as (
 
     select distinct page_url
     from {{ ref('int_events_unioned') }}
@@ -13,6 +13,15 @@ page_urls as (
 
     select page_url from {{ this }}
     {%- endif %}
+
+),
+
+page_urls as (
+
+    select
+        page_url,
+        lower(page_url) as lowered_url
+    from addresses
 
 ),
 
@@ -37,7 +46,7 @@ click_ids as (
     -- the name must stand alone and have a value: `?gclid=x`, not `?mygclid=x` nor `?gclid=`
     inner join click_id_parameters
         on
-            contains(lower(page_urls.page_url), click_id_parameters.parameter || '=')
+            contains(page_urls.lowered_url, click_id_parameters.parameter || '=')
             and {{ matches(
                 'page_urls.page_url', "'(?i)[?&]' || click_id_parameters.parameter || '=[^&#]'"
             ) }}

@@ -17,7 +17,7 @@ renamed as (
         cast({{ json_of_keyed_list('event_params') }} as json) as event_properties,
         -- items stand beside the parameters
         case
-            when {{ first_element('items') }} is not null
+            when {{ has_elements('items') }}
                 then {{ json_from({'items': json_of('items')}) }}
         end as untyped_properties
     from source

@@ -1,3 +1,8 @@
+{%- set structs = {'event_params': json_of_keyed_list('event_params')} %}
+{%- for name in ['ecommerce', 'traffic_source', 'app_info', 'device', 'geo', 'user_ltv'] %}
+{%- set fields = declared_fields(source('raw', 'ga4_events'), name) %}
+{%- do structs.update({name: json_of_struct(name, fields)}) %}
+{%- endfor %}
 with
 
 source as (
@@ -119,19 +124,15 @@ renamed as (
         end as currency,
         cast(event_timestamp as varchar) as occurred_at_text,
         cast(null as varchar) as rejection_reason,
-        {{ json_from({
-            'event_params': json_of_keyed_list('event_params'),
-            'user_properties': json_of('user_properties'),
-            'ecommerce': json_of('ecommerce'),
-            'traffic_source': json_of('traffic_source'),
-            'app_info': json_of('app_info'),
-            'device': json_of('device'),
-            'geo': json_of('geo'),
-            'user_ltv': json_of('user_ltv'),
-            'stream_id': 'stream_id',
-            'user_first_touch_timestamp': 'user_first_touch_timestamp',
-            'other_fields': '_other_fields',
-        }) }} as properties,
+        {{ json_from(
+            {
+                'user_properties': json_of('user_properties'),
+                'stream_id': 'stream_id',
+                'user_first_touch_timestamp': 'user_first_touch_timestamp',
+                'other_fields': '_other_fields',
+            },
+            texts=structs
+        ) }} as properties,
         {{ hash_of([
             'event_params', 'user_properties', 'ecommerce', 'traffic_source', 'app_info', 'device', 'geo',
             'user_ltv', 'stream_id', 'user_first_touch_timestamp', '_other_fields',
