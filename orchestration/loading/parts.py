@@ -85,7 +85,6 @@ def write_parts(
             with stop_on_full_disk(work_dir, part_bytes):
                 file.truncate()
         yield replace(part, rejections=tuple(rejections))
-        # As much more as is prepared while the last one is inserted.
         wanted_bytes = min(2 * wanted_bytes, part_bytes)
 
 

@@ -18,7 +18,7 @@ def is_doubtful(record: str, integers: Iterable[str] = (), *, is_quoted_too: boo
     form feed after the record, and a fraction under the name of an integer is rounded: one in
     quotes, too, unless the reader is strict. Text in strings that looks so is doubtful as well.
     """
-    # A pattern that begins with one character is searched for fast, any other four times as slowly.
+    # A pattern that begins with one character is found seven times as fast as any other.
     after_colon = _matches(record, rf":\s*{_NO_NUMBER}")
     if integers := sorted(integers):
         number = r'"?-?\d*[.eE]' if is_quoted_too else r"-?\d+[.eE]"
