@@ -340,6 +340,27 @@ def test_ga4_counts_are_those_of_the_sample(references, built_warehouse):
     assert found["orders"] == 618
 
 
+@pytest.mark.parametrize("name", ["traffic_source", "device", "geo"])
+def test_ga4_properties_hold_every_member_of_a_struct_that_is_not_null(built_warehouse, name):
+    (found,) = built_warehouse.rows(
+        f"""
+        with compared as (
+            select raw.{name} is not null as is_sent,
+                json_merge_patch('{{}}', to_json(raw.{name}))::varchar as sent,
+                (events.properties -> '$.{name}')::varchar as kept
+            from raw.ga4_events as raw
+            inner join intermediate.int_events_sessionized as events
+                on raw._file_id = events.file_id and raw._row_number = events.row_number
+        )
+
+        select count_if(is_sent) as sent, count_if(kept is distinct from sent) as differ
+        from compared
+        """
+    )
+    assert found["sent"] > 10_000
+    assert found["differ"] == 0
+
+
 def test_conversions_are_those_that_the_definitions_select(references, built_warehouse):
     rows = built_warehouse.rows("select * from marts.conversions")
     facts = ("conversion_name", "source_name", "converted_at", "order_id", "value")

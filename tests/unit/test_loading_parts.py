@@ -31,34 +31,22 @@ def test_work_files_grow_up_to_the_most(
     assert counts == [(count, count) for count in held]
 
 
-def test_one_part_is_prepared_while_another_is_used_and_no_more(tmp_path: Path) -> None:
+def test_one_part_is_prepared_while_another_is_used_and_no_more() -> None:
     begun: list[int] = []
-
-    def prepared() -> Iterator[Part]:
-        for number in range(300):
-            begun.append(number)
-            yield Part(tmp_path / "a.work", ",", count=number)
-
-    for used, part in enumerate(parts.one_ahead(prepared())):
+    for used, part in enumerate(parts.one_ahead(_prepared(300, begun))):
         assert part.count == used
         assert len(begun) <= used + 2
 
 
-def test_before_preparing_waits_and_at_its_end_there_is_time_for_more(tmp_path: Path) -> None:
+def test_before_preparing_waits_and_at_its_end_there_is_time_for_more() -> None:
     done: list[int] = []
-
-    def prepared() -> Iterator[Part]:
-        for number in range(3):
-            done.append(number)
-            yield Part(tmp_path / "a.work", ",", count=number)
-
     waits = threading.Event()
 
     def meanwhile() -> None:
         done.append(-1)
         waits.set()
 
-    ready = parts.one_ahead(prepared(), meanwhile)
+    ready = parts.one_ahead(_prepared(3, done), meanwhile)
     next(ready)
     assert waits.wait(10)
     assert done == [0, 1, -1]
@@ -100,6 +88,13 @@ def test_preparing_ends_with_whoever_wanted_the_parts(tmp_path: Path) -> None:
     ready.close()
     del ready
     assert closed == [True]
+
+
+def _prepared(count: int, begun: list[int]) -> Iterator[Part]:
+    """Yield empty parts, each once it stands in the list that it is begun."""
+    for number in range(count):
+        begun.append(number)
+        yield Part(Path("a.work"), ",", count=number)
 
 
 def _batches(record_bytes: int, count: int) -> Iterator[Batch]:
