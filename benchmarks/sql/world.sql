@@ -83,9 +83,17 @@ from (
     select rowid as place, unnest(range(share)) as copy from places
 );
 
--- One row per device. Two devices in a row may belong to one person who has an account; one device
--- in a hundred is shared by two people. One device in a hundred is a crawler, and the last of all
--- is a scraper with a share of the events to itself.
+-- How many devices there are of each half, from the most active to the least.
+create macro ranks() as getvariable('devices') // 2;
+
+create macro first_day_of(rank) as
+    floor(draw('first day', rank) * getvariable('days'))::bigint;
+
+-- One row per device. The second half of them come within the days, on the one or the other; the
+-- first half came as long before, so that every day sees as many visits as the next. Two devices in
+-- a row may belong to one person who has an account; one device in a hundred is shared by two
+-- people. One device in a hundred is a crawler, and the last of all is a scraper with a share of
+-- the events to itself.
 create table devices as
 with
 
@@ -94,10 +102,8 @@ drawn as (
         device,
         device < getvariable('devices') and draw('crawler', device) < 0.01 as is_crawler,
         device = getvariable('devices') as is_scraper,
-        -- four in ten have been here before
-        greatest(
-            0, floor((draw('first day', device) - 0.4) / 0.6 * getvariable('days'))
-        )::bigint as first_day,
+        first_day_of(device % ranks())
+        - case when device < ranks() then getvariable('days') else 0 end as first_day,
         draw('account', device // 2) < 0.25 as has_account
     from range(getvariable('devices') + 1) as numbers (device)
 )
@@ -110,7 +116,7 @@ select
     case when drawn.has_account and not drawn.is_crawler and not drawn.is_scraper
         then drawn.device // 2
     end as first_user,
-    case when drawn.has_account and draw('shared', drawn.device) < 0.01
+    case when drawn.has_account and draw('shared', drawn.device) < 0.04
         then getvariable('devices') + drawn.device
     end as second_user,
     agent_slots.agent,
@@ -127,8 +133,12 @@ create macro event_count_of(session_number, is_crawler) as case
     else least(80, 2 + floor(-9 * ln(1 - draw('length', session_number))))
 end::bigint;
 
--- One row per visit. Activity follows Zipf's law (exponent 0.8, flat for the first 50 devices);
--- a device comes back more rarely the longer ago its first day is.
+-- The most active half percent come equally often, several times a day at first.
+create macro flat_ranks() as greatest(50, ranks() / 200);
+
+-- One row per visit. Activity follows Zipf's law (exponent 0.8, flat at its head); a device comes
+-- back more rarely the longer ago its first day is. What would be after the last day was before the
+-- first: a device of the older half did it.
 create table sessions as
 with
 
@@ -141,42 +151,51 @@ drawn as (
     select
         session_number,
         least(
-            getvariable('devices') - 1,
+            ranks() - 1,
             floor(
                 pow(
                     draw('device', session_number)
-                    * (pow(getvariable('devices') + 50, 0.2) - pow(50, 0.2)) + pow(50, 0.2),
+                    * (pow(ranks() + flat_ranks(), 0.2) - pow(flat_ranks(), 0.2))
+                    + pow(flat_ranks(), 0.2),
                     5
-                ) - 50
+                ) - flat_ranks()
             )
-        )::bigint as device
+        )::bigint as rank,
+        floor(getvariable('days') * pow(draw('day', session_number), 1.6))::bigint as age
     from range((
         select round(getvariable('events') * (1 - getvariable('largest_device')) / events)::bigint
         from mean_length
     )) as numbers (session_number)
 ),
 
+dated as (
+    select
+        session_number,
+        (first_day_of(rank) + age) % getvariable('days') as day,
+        rank
+        + case when first_day_of(rank) + age < getvariable('days') then ranks() else 0 end
+        as device
+    from drawn
+),
+
 visits as (
     select
-        drawn.session_number,
-        drawn.device,
+        dated.session_number,
+        dated.device,
         devices.is_crawler,
-        devices.first_day
-        + floor(
-            (getvariable('days') - devices.first_day) * pow(draw('day', drawn.session_number), 1.6)
-        )::bigint as day,
-        event_count_of(drawn.session_number, devices.is_crawler) as event_count,
+        dated.day,
+        event_count_of(dated.session_number, devices.is_crawler) as event_count,
         channel_slots.channel,
-        draw('depth', drawn.session_number) as depth_drawn,
-        draw('logged in', drawn.session_number) as login_drawn,
+        draw('depth', dated.session_number) as depth_drawn,
+        draw('logged in', dated.session_number) as login_drawn,
         case
-            when draw('who', drawn.session_number) < 0.4
+            when draw('who', dated.session_number) < 0.4
                 then coalesce(devices.second_user, devices.first_user)
             else devices.first_user
         end as user_number
-    from drawn
-    inner join devices on drawn.device = devices.device
-    inner join channel_slots on slot_of('channel', drawn.session_number) = channel_slots.slot
+    from dated
+    inner join devices on dated.device = devices.device
+    inner join channel_slots on slot_of('channel', dated.session_number) = channel_slots.slot
 )
 
 select

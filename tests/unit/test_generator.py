@@ -8,12 +8,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from benchmarks.generate import EXPORTS, World, generate
+from benchmarks.generate import EXPORTS, World, generate, open_world
 from orchestration import operations
 from orchestration.loading import open_warehouse
 from orchestration.settings import read_settings
 
-WORLD = World(events=20_000, days=6, seed=3)
+WORLD = World(events=20_000, days=6, seed=5)
 
 
 def digests(output: Path) -> dict[str, str]:
@@ -139,6 +139,28 @@ def test_a_file_holds_what_arrived_on_its_day(exports: Path) -> None:
         """,
     )
     assert (wrong, files) == (0, WORLD.days)
+
+
+def test_every_day_is_worth_as_much_and_nobody_comes_beyond_belief(tmp_path: Path) -> None:
+    with open_world(World(200_000), tmp_path, "500MB", 2) as world:
+        least, most = one(
+            world,
+            """
+            select min(visits) / avg(visits), max(visits) / avg(visits)
+            from (select count(*) as visits from sessions where visitor = 'person' group by day)
+            """,
+        )
+        assert 0.85 < least < 1 < most < 1.15
+        (visits,) = one(
+            world,
+            """
+            select max(visits) from (
+                select count(*) as visits from sessions
+                where visitor = 'person' group by device, day
+            )
+            """,
+        )
+        assert 5 < visits < 30
 
 
 def test_activity_is_skewed_and_one_device_outdoes_all(
