@@ -25,7 +25,7 @@
     '"a":["x",1]', '"e":[]', '"m":{"k":true}', '"o":{}', '"v":[{"k":1},null,null]', '"z":null',
 ] -%}
 {%- set struct_fields = {'a': none, 'b': none, 'c': {'d': none, 'e': none}} -%}
-{%- set values = "cast(['null', '2', '\"y\"', '4'] as json[])" -%}
+{%- set values = "['null', '2', '\"y\"', '4']" -%}
 {%- set cases = [
     (at_time_zone("timestamp '2026-07-01 12:00:00'", "'Europe/Berlin'"), '2026-07-01 10:00:00'),
     (at_time_zone("timestamp '2026-01-01 12:00:00'", "'Europe/Berlin'"), '2026-01-01 11:00:00'),
@@ -72,6 +72,7 @@
     (value_of_key(param, keys_of(param), 'a') ~ '.string_value', 'x'),
     (value_of_key(param, keys_of(param), 'b') ~ '.int_value', '5'),
     (value_of_key(param, keys_of(param), 'c') ~ '.string_value', none),
+    ("array_to_string(" ~ json_values_of(param ~ " || [{'key': 'n', 'value': null}]") ~ ", ' ')", '"x" 5 "y" null'),
     (json_text(json_of_keyed_list(param), '$.a'), 'x'),
     (json_text(json_of_keyed_list(param), '$.b'), '5'),
     (text_of_keyed_list(param) ~ ' = ' ~ text_of_keyed_list('list_reverse(' ~ param ~ ')'), 'true'),

@@ -101,14 +101,14 @@
 {%- endmacro %}
 
 {% macro _json_member(key, text) -%}
-    ',{{ tojson(key) | replace("'", "''") }}:' || {{ text }}
+    '{{ tojson(key) | replace("'", "''") }}:' || {{ text }}
 {%- endmacro %}
 
-{#- A member that is null is none: `concat` passes over it. -#}
+{#- A member that is null is none: `concat_ws` passes over it. -#}
 {% macro _json_of_members(members) -%}
-    '{' || substr(concat(
+    concat('{', concat_ws(',',
         {{ members | join(',\n        ') }}
-    ), 2) || '}'
+    ), '}')
 {%- endmacro %}
 
 {% macro duckdb__json_of_row(relation) -%}
@@ -148,21 +148,29 @@
     )
 {%- endmacro %}
 
+{% macro duckdb__json_values_of(keyed_list) -%}
+    list_transform({{ keyed_list }}, lambda entry: cast({{ _json_of_keyed('entry."value"') }} as varchar))
+{%- endmacro %}
+
 {% macro duckdb__json_of_keyed_list(keyed_list) -%}
     {#- a map of JSON values costs twice as much and refuses a repeated key -#}
     '{' || array_to_string(
         list_transform(
             {{ keyed_list }},
-            lambda entry: to_json(entry."key") || ':' || coalesce(
-                to_json(entry."value".string_value),
-                to_json(entry."value".int_value),
-                to_json(entry."value".float_value),
-                to_json(entry."value".double_value),
-                'null'
-            )
+            lambda entry: to_json(entry."key") || ':' || {{ _json_of_keyed('entry."value"') }}
         ),
         ','
     ) || '}'
+{%- endmacro %}
+
+{% macro _json_of_keyed(value) -%}
+    coalesce(
+        to_json({{ value }}.string_value),
+        to_json({{ value }}.int_value),
+        to_json({{ value }}.float_value),
+        to_json({{ value }}.double_value),
+        'null'
+    )
 {%- endmacro %}
 
 {% macro duckdb__json_struct(json, structure) -%}
@@ -236,14 +244,14 @@
 {%- endmacro %}
 
 {% macro duckdb__json_member_values(json) -%}
-    json_extract({{ json }}, '$.*')
+    cast(json_extract({{ json }}, '$.*') as varchar[])
 {%- endmacro %}
 
 {% macro duckdb__first_json_named(wanted, names, values) -%}
     {#- mostly the first name is there; only else are all of them tried, which costs much more -#}
     {%- set first = values ~ '[list_position(' ~ names ~ ', ' ~ wanted ~ '[1])]' -%}
     case
-        when cast({{ first }} as varchar) != 'null' then {{ first }}
+        when {{ first }} != 'null' then {{ first }}
         when len({{ wanted }}) > 1
             then list_filter(
                 list_transform(

@@ -68,6 +68,10 @@
     {{ return(adapter.dispatch('value_of_key', 'clickstream')(keyed_list, keys, key)) }}
 {%- endmacro %}
 
+{% macro json_values_of(keyed_list) -%}
+    {{ return(adapter.dispatch('json_values_of', 'clickstream')(keyed_list)) }}
+{%- endmacro %}
+
 {% macro json_of_keyed_list(keyed_list) -%}
     {{ return(adapter.dispatch('json_of_keyed_list', 'clickstream')(keyed_list)) }}
 {%- endmacro %}

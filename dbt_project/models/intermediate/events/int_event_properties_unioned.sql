@@ -2,7 +2,8 @@
 select
     file_id,
     row_number,
-    event_properties,
+    property_names,
+    property_values,
     untyped_properties
 from {{ ref('stg_' ~ kind ~ '__event_properties') }}
 {% if not loop.last %}union all{% endif %}

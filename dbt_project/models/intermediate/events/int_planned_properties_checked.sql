@@ -62,9 +62,8 @@ unpacked as (
         accepted_events.event_date,
         accepted_events.event_name,
         untyped_files.file_id is not null as is_untyped,
-        event_properties.event_properties,
-        {{ json_member_names('event_properties.event_properties') }} as typed_names,
-        {{ json_member_values('event_properties.event_properties') }} as typed_values,
+        event_properties.property_names as typed_names,
+        event_properties.property_values as typed_values,
         {{ json_member_names('event_properties.untyped_properties') }} as untyped_names,
         {{ json_member_values('event_properties.untyped_properties') }} as untyped_values
     from accepted_events
@@ -111,7 +110,7 @@ with_json as (
 
     select
         *,
-        cast(coalesce(typed_value, untyped_value) as {{ dbt.type_string() }}) as value_json
+        coalesce(typed_value, untyped_value) as value_json
     from looked_up_beside
 
 ),
@@ -136,6 +135,31 @@ doubtful as (
 
 ),
 
+-- most of them say what others say, too
+doubted_once as (
+
+    select
+        source_name,
+        event_date,
+        event_name,
+        property_name,
+        data_type,
+        requirement,
+        value_pattern,
+        is_untyped,
+        typed_value,
+        untyped_value,
+        count(*) as record_count,
+        min(event_id) as first_event_id,
+        min_by(case when requirement = 'required' then typed_names end, event_id)
+            as first_typed_names
+    from doubtful
+    group by
+        source_name, event_date, event_name, property_name, data_type, requirement, value_pattern,
+        is_untyped, typed_value, untyped_value
+
+),
+
 sent as (
 
     select
@@ -150,7 +174,7 @@ sent as (
             when typed_value is not null then {{ json_type_name('typed_value') }}
             else {{ json_type_name('untyped_value') }}
         end as sent_type
-    from doubtful
+    from doubted_once
 
 ),
 
@@ -202,13 +226,13 @@ counted as (
         event_name,
         property_name,
         violation,
-        count(*) as records_affected,
-        min(event_id) as example_event_id,
-        min_by(sent_type, event_id) as example_type,
-        min_by(sent_value, event_id) as example_value,
+        cast(sum(record_count) as bigint) as records_affected,
+        min(first_event_id) as example_event_id,
+        min_by(sent_type, first_event_id) as example_type,
+        min_by(sent_value, first_event_id) as example_value,
         min_by(
-            case when violation = 'missing_property' then event_properties end, event_id
-        ) as example_properties
+            case when violation = 'missing_property' then first_typed_names end, first_event_id
+        ) as example_names
     from judged
     group by source_name, event_date, event_name, property_name, violation
 
@@ -233,7 +257,7 @@ names_sent as (
         event_date,
         event_name,
         property_name,
-        {{ elements_with_position(json_member_names('example_properties')) }}
+        {{ elements_with_position('example_names') }}
     from counted
     where violation = 'missing_property'
 

@@ -42,7 +42,7 @@ event_properties as (
     select
         file_id,
         row_number,
-        event_properties
+        property_names
     from {{ ref('int_event_properties_unioned') }}
     where {{ in_files_of_restated('day', ref('int_events_accepted'), 'file_id') }}
 
@@ -56,7 +56,7 @@ closed_events_sent as (
         accepted_events.event_date,
         accepted_events.event_name,
         closed_events.owner,
-        event_properties.event_properties
+        event_properties.property_names
     from accepted_events
     inner join closed_events
         on
@@ -89,7 +89,7 @@ properties_sent as (
         event_date,
         event_name,
         owner,
-        {{ elements_with_position(json_member_names('event_properties')) }}
+        {{ elements_with_position('property_names') }}
     from closed_events_sent
 
 )

@@ -12,7 +12,10 @@ sessions as (
 session_events as (
 
     select * from {{ ref('int_events_accepted') }}
-    where session_id is not null and {{ is_restated_event('session', var('session_max_hours')) }}
+    where
+        session_id is not null
+        and coalesce(utm_source, utm_medium, utm_campaign, click_id_type, referrer_host) is not null
+        and {{ is_restated_event('session', var('session_max_hours')) }}
 
 ),
 
@@ -88,10 +91,12 @@ with_evidence as (
             or referrers.referrer_host is not null
         )
         -- a referral from one's own site is no evidence, also where the tracker reports it as one
-        and not (
-            lower(coalesce(session_events.utm_medium, '')) = 'referral'
-            and {{ is_own_host('session_events.utm_source', 'sources.own_hosts') }}
-        )
+        -- (a case, since the host is dear to compare and few are referrals)
+        and not case
+            when lower(session_events.utm_medium) = 'referral'
+                then {{ is_own_host('session_events.utm_source', 'sources.own_hosts') }}
+            else false
+        end
 
 ),
 

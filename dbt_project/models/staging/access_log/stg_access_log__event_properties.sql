@@ -14,7 +14,8 @@ renamed as (
         _row_number as row_number,
 
         ---------- strings
-        _other_fields as event_properties,
+        {{ json_member_names('_other_fields') }} as property_names,
+        {{ json_member_values('_other_fields') }} as property_values,
         {{ json_from({
             'page_url': "coalesce(url, " ~ extract_match('request', "'^[A-Z]+ (\\S+)'") ~ ")",
             'referrer_url': "nullif(" ~ not_blank('referer') ~ ", '-')",

@@ -14,7 +14,8 @@ renamed as (
         _row_number as row_number,
 
         ---------- strings
-        cast({{ json_of_keyed_list('event_params') }} as json) as event_properties,
+        {{ keys_of('event_params') }} as property_names,
+        {{ json_values_of('event_params') }} as property_values,
         -- items stand beside the parameters
         case
             when {{ has_elements('items') }}

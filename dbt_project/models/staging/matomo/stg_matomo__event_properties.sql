@@ -14,7 +14,8 @@ renamed as (
         _row_number as row_number,
 
         ---------- strings
-        cast(null as json) as event_properties,
+        {{ json_member_names('cast(null as json)') }} as property_names,
+        {{ json_member_values('cast(null as json)') }} as property_values,
         -- the vendor's fields are loaded as text
         {{ json_from({
             'page_url': "case when \"type\" not in ('outlink', 'download') then url end",

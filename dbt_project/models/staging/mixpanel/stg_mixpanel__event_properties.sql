@@ -31,7 +31,8 @@ renamed as (
         _row_number as row_number,
 
         ---------- strings
-        properties as event_properties,
+        {{ json_member_names('properties') }} as property_names,
+        {{ json_member_values('properties') }} as property_values,
         -- an event about one product is its item
         case
             when product_id is not null

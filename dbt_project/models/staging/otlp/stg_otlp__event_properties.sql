@@ -6,7 +6,8 @@ source as (
         *,
         {{ json_struct(json_of_tagged_value('body'), {
             'url': 'VARCHAR', 'title': 'VARCHAR', 'referrer': 'VARCHAR',
-        }) }} as in_body
+        }) }} as in_body,
+        {{ json_of_tagged_pairs('attributes') }} as attributes_sent
     from {{ source('raw', 'otlp_log_records') }}
 
 ),
@@ -19,7 +20,8 @@ renamed as (
         _row_number as row_number,
 
         ---------- strings
-        {{ json_of_tagged_pairs('attributes') }} as event_properties,
+        {{ json_member_names('attributes_sent') }} as property_names,
+        {{ json_member_values('attributes_sent') }} as property_values,
         -- older libraries tell of the page in the body
         {{ json_from({
             'page_url': 'in_body.url',

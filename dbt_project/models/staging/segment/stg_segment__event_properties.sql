@@ -20,7 +20,8 @@ renamed as (
         _row_number as row_number,
 
         ---------- strings
-        properties as event_properties,
+        {{ json_member_names('properties') }} as property_names,
+        {{ json_member_values('properties') }} as property_values,
         -- a page or screen call may be named beside its properties; an event about one product is
         -- its item
         {{ json_from({

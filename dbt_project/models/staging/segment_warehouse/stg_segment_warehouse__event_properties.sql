@@ -18,7 +18,8 @@ renamed as (
 
         ---------- strings
         -- a column of a property looks like one of the context, so none is known to be unexpected
-        cast(null as json) as event_properties,
+        {{ json_member_names('cast(null as json)') }} as property_names,
+        {{ json_member_values('cast(null as json)') }} as property_values,
         -- CSV has no types
         {{ json_merged(
             json_from({

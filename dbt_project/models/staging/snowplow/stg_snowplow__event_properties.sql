@@ -59,7 +59,8 @@ renamed as (
 
         ---------- strings
         -- the pipeline has checked events against their schemas, and writes numbers as text
-        cast(null as json) as event_properties,
+        {{ json_member_names('cast(null as json)') }} as property_names,
+        {{ json_member_values('cast(null as json)') }} as property_values,
         {{ json_merged(json_from({
             'page_url': 'page_url',
             'page_title': 'page_title',
