@@ -1,13 +1,12 @@
 {#- Parts of an address, which may also be a path alone (access logs). Null where absent. #}
 {% macro url_host(url) -%}
-    {#- without a user before the host, which is rare, the pattern takes a quarter of the time -#}
-    lower(
+    {#- mostly of the web and without a user before the host: that pattern takes a tenth of the time -#}
+    lower(coalesce(
         case
-            when contains({{ url }}, '@')
-                then {{ extract_match(url, "'^[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:]+)'") }}
-            else {{ extract_match(url, "'^[a-zA-Z][a-zA-Z0-9+.-]*://([^/?#:]+)'") }}
-        end
-    )
+            when not contains({{ url }}, '@') then {{ extract_match(url, "'^https?://([^/?#:]+)'") }}
+        end,
+        {{ extract_match(url, "'^[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:]+)'") }}
+    ))
 {%- endmacro %}
 
 {% macro url_path(url) -%}
