@@ -104,7 +104,6 @@ select
     delivered.position,
     delivered.device,
     delivered.user_number,
-    devices.first_day = $day,
     delivered.event_name,
     delivered.page_path,
     case
@@ -117,5 +116,4 @@ select
     end,
     case when delivered.position = 0 then delivered.channel end,
     delivered.session_number % 20
-from delivered
-inner join devices on delivered.device = devices.device;
+from delivered;

@@ -19,7 +19,6 @@ select
     digits('client', deliveries.device, 10)::varchar
     || '.' || epoch(getvariable('first_day'))::bigint as client_id,
     'u' || deliveries.user_number as user_id,
-    deliveries.is_new_device,
     deliveries.event_name,
     'https://shop.example' as page_origin,
     deliveries.page_path,

@@ -83,15 +83,15 @@ from (
     select rowid as place, unnest(range(share)) as copy from places
 );
 
--- How many devices there are of each half, from the most active to the least.
+-- How many devices are in each half; a rank is a device's place among them, the most active first.
 create macro ranks() as getvariable('devices') // 2;
 
 create macro first_day_of(rank) as
     floor(draw('first day', rank) * getvariable('days'))::bigint;
 
--- One row per device. The second half of them come within the days, on the one or the other; the
--- first half came as long before, so that every day sees as many visits as the next. Two devices in
--- a row may belong to one person who has an account; one device in a hundred is shared by two
+-- One row per device. Those of the second half come for the first time on one of the days, those of
+-- the first half as many days earlier as there are, so that every day sees as many visits as the
+-- next (of a single day, all are the second half's). Two devices in a row may belong to one person who has an account; one device in a hundred is shared by two
 -- people. One device in a hundred is a crawler, and the last of all is a scraper with a share of
 -- the events to itself.
 create table devices as
@@ -102,9 +102,7 @@ drawn as (
         device,
         device < getvariable('devices') and draw('crawler', device) < 0.01 as is_crawler,
         device = getvariable('devices') as is_scraper,
-        first_day_of(device % ranks())
-        - case when device < ranks() then getvariable('days') else 0 end as first_day,
-        draw('account', device // 2) < 0.25 as has_account
+        not is_crawler and not is_scraper and draw('account', device // 2) < 0.25 as has_account
     from range(getvariable('devices') + 1) as numbers (device)
 )
 
@@ -112,10 +110,7 @@ select
     drawn.device,
     drawn.is_crawler,
     drawn.is_scraper,
-    drawn.first_day,
-    case when drawn.has_account and not drawn.is_crawler and not drawn.is_scraper
-        then drawn.device // 2
-    end as first_user,
+    case when drawn.has_account then drawn.device // 2 end as first_user,
     case when drawn.has_account and draw('shared', drawn.device) < 0.04
         then getvariable('devices') + drawn.device
     end as second_user,
@@ -133,7 +128,7 @@ create macro event_count_of(session_number, is_crawler) as case
     else least(80, 2 + floor(-9 * ln(1 - draw('length', session_number))))
 end::bigint;
 
--- The most active half percent come equally often, several times a day at first.
+-- The most active half percent, 50 at least, come equally often: several times a day at first.
 create macro flat_ranks() as greatest(50, ranks() / 200);
 
 -- One row per visit. Activity follows Zipf's law (exponent 0.8, flat at its head); a device comes
@@ -262,7 +257,6 @@ create table deliveries (
     position integer,
     device bigint,
     user_number bigint,
-    is_new_device boolean,
     event_name varchar,
     page_path varchar,
     product smallint,

@@ -155,28 +155,45 @@
     'setting session_timeout_minutes': 30, 'source shop': …, 'macros clickstream': …, 'table int_z':
     when that one was last built anew, 'engine version': …}. #}
 {% macro inputs_of(unique_id) %}
-    {%- set inputs = {} -%}
-    {%- do inputs.update(project_inputs()) -%}
-    {%- set all_code = [] -%}
-    {%- set rebuilt = _times_built_anew() -%}
-    {%- set upstream = _upstream(unique_id) -%}
-    {%- for id in upstream if id in graph.nodes -%}
-        {%- set node = graph.nodes[id] -%}
-        {%- if node.resource_type == 'seed' -%}
-            {%- do inputs.update({'seed ' ~ node.name: node.checksum.checksum}) -%}
-        {%- else -%}
-            {%- do inputs.update({'code ' ~ node.name: node.checksum.checksum}) -%}
-            {%- do all_code.append(node.raw_code) -%}
-            {%- if id != unique_id and node.config.materialized == 'incremental' -%}
-                {%- do inputs.update({'table ' ~ node.name: rebuilt.get(node.name)}) -%}
-            {%- endif -%}
-        {%- endif -%}
+    {%- set lasting = _lasting_inputs_of(unique_id) -%}
+    {%- set inputs = dict(lasting.inputs) -%}
+    {%- set rebuilt = _times_built_anew() if lasting.tables else {} -%}
+    {%- for name in lasting.tables -%}
+        {%- do inputs.update({'table ' ~ name: rebuilt.get(name)}) -%}
     {%- endfor -%}
-    {%- do inputs.update(settings_named_in(all_code | join('\n'))) -%}
-    {%- if 'source.' ~ project_name ~ '.loader.sources' in upstream -%}
-        {%- do inputs.update(_settings_of_sources()) -%}
-    {%- endif -%}
     {{ return(inputs) }}
+{% endmacro %}
+
+
+{#- Of these, what no run changes, and the incremental tables above; found out once per run, since it
+    is asked of every table three times. #}
+{% macro _lasting_inputs_of(unique_id) %}
+    {%- set known = graph.setdefault('lasting_inputs_in_' ~ invocation_id, {}) -%}
+    {%- if unique_id not in known -%}
+        {%- set inputs = {} -%}
+        {%- do inputs.update(project_inputs()) -%}
+        {%- set tables = [] -%}
+        {%- set all_code = [] -%}
+        {%- set upstream = _upstream(unique_id) -%}
+        {%- for id in upstream if id in graph.nodes -%}
+            {%- set node = graph.nodes[id] -%}
+            {%- if node.resource_type == 'seed' -%}
+                {%- do inputs.update({'seed ' ~ node.name: node.checksum.checksum}) -%}
+            {%- else -%}
+                {%- do inputs.update({'code ' ~ node.name: node.checksum.checksum}) -%}
+                {%- do all_code.append(node.raw_code) -%}
+                {%- if id != unique_id and node.config.materialized == 'incremental' -%}
+                    {%- do tables.append(node.name) -%}
+                {%- endif -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- do inputs.update(settings_named_in(all_code | join('\n'))) -%}
+        {%- if 'source.' ~ project_name ~ '.loader.sources' in upstream -%}
+            {%- do inputs.update(_settings_of_sources()) -%}
+        {%- endif -%}
+        {%- do known.update({unique_id: {'inputs': inputs, 'tables': tables}}) -%}
+    {%- endif -%}
+    {{ return(known[unique_id]) }}
 {% endmacro %}
 
 
@@ -257,16 +274,20 @@
 
 
 {% macro _settings_of_sources() %}
-    {%- set settings = {} -%}
-    {%- set rows = run_query(
-        'select source_name, ' ~ stable_id([
-            'user_namespace', 'session_ids_from', 'own_hosts', 'timezone', 'earliest_date',
-        ]) ~ ' from ' ~ source('loader', 'sources')
-    ) -%}
-    {%- for row in rows -%}
-        {%- do settings.update({'source ' ~ row[0]: row[1]}) -%}
-    {%- endfor -%}
-    {{ return(settings) }}
+    {%- set known = graph.setdefault('sources_in_' ~ invocation_id, {}) -%}
+    {%- if 'settings' not in known -%}
+        {%- set settings = {} -%}
+        {%- set rows = run_query(
+            'select source_name, ' ~ stable_id([
+                'user_namespace', 'session_ids_from', 'own_hosts', 'timezone', 'earliest_date',
+            ]) ~ ' from ' ~ source('loader', 'sources')
+        ) -%}
+        {%- for row in rows -%}
+            {%- do settings.update({'source ' ~ row[0]: row[1]}) -%}
+        {%- endfor -%}
+        {%- do known.update({'settings': settings}) -%}
+    {%- endif -%}
+    {{ return(known.settings) }}
 {% endmacro %}
 
 

@@ -1,6 +1,6 @@
 {#- Parts of an address, which may also be a path alone (access logs). Null where absent. #}
 {% macro url_host(url) -%}
-    {#- mostly of the web and without a user before the host: that pattern takes a tenth of the time -#}
+    {#- most addresses are of the web and name no user: their pattern takes less than half the time -#}
     lower(coalesce(
         case
             when not contains({{ url }}, '@') then {{ extract_match(url, "'^https?://([^/?#:]+)'") }}

@@ -57,6 +57,7 @@
     (json_of("{'a': 1, 'b': null, 'c': {'d': null}, 'e': [{'f': null}]}"), '{"a":1,"c":{},"e":[{"f":null}]}'),
     ("cast(" ~ has_elements("['a']") ~ " as varchar)", 'true'),
     ("cast(" ~ has_elements("[]") ~ " as varchar)", 'false'),
+    ("cast(" ~ has_elements(no_texts()) ~ " as varchar)", 'false'),
     ("cast(" ~ has_elements("cast(null as int[])") ~ " as varchar)", none),
     (json_from({'b': '1'}, texts={'a': "'[2]'", 'c': 'cast(null as varchar)'}), '{"a":[2],"b":1}'),
     (json_of_struct("{'a': 'say \"x\"', 'b': null, 'c': {'d': cast(null as int), 'e': 1.5}}", struct_fields), '{"a":"say \\"x\\"","c":{"e":1.5}}'),

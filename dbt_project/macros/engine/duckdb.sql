@@ -185,6 +185,10 @@
     )
 {%- endmacro %}
 
+{% macro duckdb__no_texts() -%}
+    cast([] as varchar[])
+{%- endmacro %}
+
 {% macro duckdb__elements_with_position(list) -%}
     unnest({{ list }}) as element, generate_subscripts({{ list }}, 1) as element_position
 {%- endmacro %}

@@ -86,6 +86,10 @@
     ) }}
 {%- endmacro %}
 
+{% macro no_texts() -%}
+    {{ return(adapter.dispatch('no_texts', 'clickstream')()) }}
+{%- endmacro %}
+
 {% macro elements_with_position(list) -%}
     {{ return(adapter.dispatch('elements_with_position', 'clickstream')(list)) }}
 {%- endmacro %}

@@ -135,7 +135,7 @@ doubtful as (
 
 ),
 
--- most of them say what others say, too
+-- judged once per value
 doubted_once as (
 
     select
@@ -151,8 +151,12 @@ doubted_once as (
         untyped_value,
         count(*) as record_count,
         min(event_id) as first_event_id,
-        min_by(case when requirement = 'required' then typed_names end, event_id)
-            as first_typed_names
+        min_by(
+            case
+                when requirement = 'required'
+                    then coalesce(typed_names, {{ no_texts() }})
+            end, event_id
+        ) as first_typed_names
     from doubtful
     group by
         source_name, event_date, event_name, property_name, data_type, requirement, value_pattern,

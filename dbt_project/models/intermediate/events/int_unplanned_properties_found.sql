@@ -114,7 +114,7 @@ left join planned_names
         properties_sent.source_name = planned_names.source_name
         and properties_sent.event_name = planned_names.event_name
         and properties_sent.element = planned_names.element
-where planned_names.element is null
+where planned_names.element is null and properties_sent.element is not null
 group by
     properties_sent.source_name,
     properties_sent.event_date,
