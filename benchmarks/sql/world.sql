@@ -91,9 +91,9 @@ create macro first_day_of(rank) as
 
 -- One row per device. Those of the second half come for the first time on one of the days, those of
 -- the first half as many days earlier as there are, so that every day sees as many visits as the
--- next (of a single day, all are the second half's). Two devices in a row may belong to one person who has an account; one device in a hundred is shared by two
--- people. One device in a hundred is a crawler, and the last of all is a scraper with a share of
--- the events to itself.
+-- next (of a single day, all are the second half's). Two devices in a row may belong to one person
+-- who has an account; one device in a hundred is shared by two people. One device in a hundred is a
+-- crawler, and the last of all is a scraper with a share of the events to itself.
 create table devices as
 with
 
