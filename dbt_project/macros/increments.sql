@@ -205,7 +205,7 @@
         {%- set macros = [] -%}
         {#- what a test asks decides no row -#}
         {%- for name, macro in context[project_name].items()
-            if macro.macro is defined and not is_of_tests(name) -%}
+            if macro.macro is defined and not is_of_tests(name, macro.macro) -%}
             {%- do macros.append(macro.macro.macro_sql) -%}
         {%- endfor -%}
         {%- set code = macros | sort | join('\n') -%}
@@ -385,15 +385,19 @@
         true
     {%- elif unit == 'day' -%}
         {{ is_restated_day('day', 'event_date') }}
-    {%- elif unit == 'event' -%}
-        {{ in_restated('event', 'event_id') }}
-        and {{ is_restated_day('event_day', 'event_date') }}
     {%- else -%}
-        {#- a local day may have 23 hours -#}
-        {%- set around = (session_max_hours / 24) | round(0, 'ceil') | int + 1 -%}
-        {{ in_restated('session', 'session_id') }}
-        and {{ _on_days(_restated_days('event_day', around), 'event_date') }}
+        {{ in_restated(unit, unit ~ '_id') }}
+        and {{ on_days_of_restated(unit, 'event_date', session_max_hours) }}
     {%- endif -%}
+{%- endmacro %}
+
+
+{#- A condition: the date is one on which a restated event, or one of a restated session, may be. #}
+{% macro on_days_of_restated(unit, date_column, session_max_hours) -%}
+    {#- a local day may have 23 hours -#}
+    {%- set around = 0 if unit == 'event' else
+        (session_max_hours / 24) | round(0, 'ceil') | int + 1 -%}
+    {{ _on_days(_restated_days('event_day', around), date_column) }}
 {%- endmacro %}
 
 

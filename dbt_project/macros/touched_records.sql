@@ -39,12 +39,8 @@ withdrawn as (
 touched_ids as (
 
     select event_id from arrived
-    where rejection_reason is null
-
     union
-
     select event_id from withdrawn
-    where verdict != 'rejected'
 
 ),
 
@@ -134,7 +130,9 @@ stored_sessions as (
         session_thread,
         session_id,
         min(occurred_at) as started_at,
-        max(occurred_at) as ended_at
+        max(occurred_at) as ended_at,
+        min(event_date) as first_date,
+        max(event_date) as last_date
     from {{ stored }}
     where
         session_id is not null
@@ -225,7 +223,10 @@ touched_blocks as (
 
 touched_sessions as (
 
-    select stored.session_id
+    select
+        stored.session_id,
+        stored.first_date,
+        stored.last_date
     from stored_with_block as stored
     inner join touched_blocks as touched
         on stored.block = touched.block and {{ same_timeline }}
@@ -255,6 +256,9 @@ neighbours as (
     from {{ stored }}
     where
         session_id in (select touched_sessions.session_id from touched_sessions)
+        -- events are stored as they came: with the days the engine passes over most of them
+        and event_date >= (select min(touched_sessions.first_date) from touched_sessions)
+        and event_date <= (select max(touched_sessions.last_date) from touched_sessions)
         and event_id not in (select touched_ids.event_id from touched_ids)
         and not {{ in_files('file_id', files) }}
 
@@ -280,12 +284,15 @@ neighbours as (
         'event': 'event_id', 'session': 'session_id', 'device': 'device_id',
         'day': 'cast(event_date as ' ~ dbt.type_string() ~ ')',
     } %}
-    {#- the table is read once for all units, narrow #}
+    {%- set is_stored_of_new -%}
+        (file_id, row_number) in (select new.file_id, new.row_number from {{ new }} as new)
+        and file_id in (select distinct new.file_id from {{ new }} as new)
+    {%- endset %}
+    {#- the table is read once for all units, narrow, and of few files #}
     create or replace temp table rows_restated as
     {%- for rows in [
         target ~ ' where ' ~ in_files('file_id', files),
-        target ~ ' where (file_id, row_number) in (select new.file_id, new.row_number from '
-            ~ new ~ ' as new)',
+        target ~ ' where ' ~ is_stored_of_new,
         new,
     ] %}
     select
@@ -299,17 +306,9 @@ neighbours as (
     insert into raw.restated
     select distinct '{{ unit }}', {{ unit }} from rows_restated where {{ unit }} is not null;
     {%- endfor %}
-    drop table rows_restated;
-    {#- an event that is restated may be told by a record that stays as it is -#}
-    {%- set of_restated_event = in_restated('event', 'event_id') %}
     insert into raw.restated
-    select 'event_day', id from (
-        select cast(event_date as {{ dbt.type_string() }}) as id from {{ target }}
-        where {{ of_restated_event }}
-        union
-        select cast(event_date as {{ dbt.type_string() }}) from {{ new }}
-    ) as days
-    where id is not null;
+    select distinct 'event_day', day from rows_restated where day is not null;
+    drop table rows_restated;
     update {{ target }} as stored
     set
         {%- for column in judged_columns() %}

@@ -16,6 +16,7 @@ OF_A_LASTING_TABLE = (
     "{{ config(materialized='incremental', pre_hook='{{ begin_table() }}',"
     " post_hook='{{ record_table() }}') }}"
 )
+KEPT = "meta: {restated: {unit: key, column: key}}"
 FIRST_KEY = OF_A_LASTING_TABLE + "select min(key) as key from {{ ref('keys') }}"
 
 
@@ -27,7 +28,7 @@ def project(tmp_path: Path, settings: Settings) -> Settings:
         tmp_path / "project",
         {"keys": "select * from raw.keys", "first_key": FIRST_KEY},
     )
-    describe(made, "[unique: {config: {meta: {restated: [key, key]}}}]")
+    describe(made, f"[unique: {{config: {{{KEPT}}}}}]")
     execute(made, "create schema raw; create table raw.keys (key varchar)")
     execute(made, "insert into raw.keys values ('a'), ('b')")
     assert run(made) is PASSED
@@ -84,7 +85,7 @@ def test_of_a_relationship_both_sides_are_what_the_run_has_changed(project: Sett
     (project.dbt_project_dir / "models" / "others.sql").write_text("select * from raw.others")
     execute(project, "create table raw.others as select key as other from raw.keys")
     related = "relationships: {arguments: {to: ref('others'), field: other}"
-    describe(project, f"[{related}, config: {{meta: {{restated: [key, key]}}}}}}]")
+    describe(project, f"[{related}, config: {{{KEPT}}}}}]")
     assert run(project) is PASSED
     execute(project, "delete from raw.others where other = 'a'")
     execute(project, "insert into raw.restated values ('key', 'b')")
@@ -93,6 +94,54 @@ def test_of_a_relationship_both_sides_are_what_the_run_has_changed(project: Sett
     assert compiled.read_text().count("restated.unit = 'key'") == 2
     execute(project, "insert into raw.restated values ('key', 'a')")
     assert run(project) is FAILED
+
+
+@pytest.mark.parametrize(
+    ("unit", "day", "is_looked_at"),
+    [
+        ("event", "2026-03-10", True),
+        ("event", "2026-03-11", False),
+        # a session of 24 hours at most ends on the next day, or, where that has 23, the one after
+        ("session", "2026-03-12", True),
+        ("session", "2026-03-13", False),
+    ],
+)
+def test_where_a_test_names_the_column_of_days_it_looks_at_those_of_what_has_changed(
+    settings: Settings, tmp_path: Path, unit: str, day: str, *, is_looked_at: bool
+) -> None:
+    project = small_project(
+        settings,
+        tmp_path / "project",
+        {
+            "keys": "select * from raw.keys",
+            "others": "select * from raw.others",
+            "first_key": FIRST_KEY,
+        },
+        vars={"session_max_hours": 24},
+    )
+    kept = f"{{restated: {{unit: {unit}, column: key, day: day, day_of_other: other_day}}}}"
+    found = "relationships: {arguments: {to: ref('others'), field: other}"
+    describe(
+        project,
+        f"[unique: {{config: {{meta: {kept}}}}}, {{{found}, config: {{meta: {kept}}}}}}}]",
+    )
+    execute(project, "create schema raw")
+    execute(project, f"create table raw.keys as select 'a' as key, date '{day}' as day")
+    execute(project, f"create table raw.others as select 'a' as other, date '{day}' as other_day")
+    assert run(project) is PASSED
+
+    def repeat_day() -> None:
+        execute(project, f"insert into raw.restated values ('{unit}', 'a')")
+        execute(project, "insert into raw.restated values ('event_day', '2026-03-10')")
+
+    execute(project, "delete from raw.others")
+    repeat_day()
+    assert run(project) is (FAILED if is_looked_at else PASSED)
+    execute(project, f"insert into raw.others values ('a', '{day}')")
+    assert run(project) is PASSED
+    execute(project, f"insert into raw.keys values ('a', '{day}')")
+    repeat_day()
+    assert run(project) is (FAILED if is_looked_at else PASSED)
 
 
 def test_a_run_after_one_that_failed_looks_at_all_rows(project: Settings) -> None:
@@ -122,8 +171,8 @@ def test_a_run_after_one_that_was_killed_looks_at_all_rows(project: Settings) ->
 @pytest.mark.parametrize(
     "tests_of_key",
     [
-        "[unique: {name: another, config: {meta: {restated: [key, key]}}}]",
-        "[unique: {config: {meta: {restated: [key, key]}}}, not_null]",
+        f"[unique: {{name: another, config: {{{KEPT}}}}}]",
+        f"[unique: {{config: {{{KEPT}}}}}, not_null]",
         "[unique]",
     ],
 )
@@ -139,6 +188,7 @@ def test_another_test_looks_at_all_rows(project: Settings, tests_of_key: str) ->
         "{% test anything(model) %}select 1 limit 0{% endtest %}",
         "{% macro default__test_unique(model, column_name) %}"
         "{{ dbt.default__test_unique(model, column_name) }}{% endmacro %}",
+        "{% macro what_tests_share() %}1{% endmacro %}",
     ],
 )
 def test_a_test_that_was_rewritten_looks_at_all_rows_of_the_same_tables(
@@ -153,7 +203,7 @@ def test_a_test_that_was_rewritten_looks_at_all_rows_of_the_same_tables(
 
 @pytest.mark.parametrize("leniency", ["severity: warn", "error_if: '>1'"])
 def test_a_test_that_lets_failures_pass_looks_at_all_rows(project: Settings, leniency: str) -> None:
-    lenient = f"[unique: {{config: {{{leniency}, meta: {{restated: [key, key]}}}}}}]"
+    lenient = f"[unique: {{config: {{{leniency}, {KEPT}}}}}]"
     describe(project, lenient)
     assert run(project) is PASSED
     repeat(project, "a", changed=["b"])
@@ -163,7 +213,7 @@ def test_a_test_that_lets_failures_pass_looks_at_all_rows(project: Settings, len
 
 
 def test_of_a_table_that_was_made_anew_all_rows_are_tested(project: Settings) -> None:
-    describe(project, "[]", "[{unique: {config: {meta: {restated: [key, key]}}}}]")
+    describe(project, "[]", f"[{{unique: {{config: {{{KEPT}}}}}}}]")
     (project.dbt_project_dir / "models" / "first_key.sql").write_text(
         OF_A_LASTING_TABLE
         + "select key from {{ ref('keys') }} {% if is_increment() %}where key = 'z'{% endif %}"

@@ -1,8 +1,10 @@
 {#-
     Where everything that the tables held before a run has passed the tests of the project as it is, a
-    test that says what rows an increment changes (`config.meta.restated`: [unit, column]) looks at
-    those that this run has changed. At all rows it looks in any other run: one that makes a table
-    anew, `dbt test`, and the one after a run that was not whole, that did not pass, or that was killed.
+    test that says what rows an increment changes (`config.meta.restated`: the unit; the column that
+    names it; of events and sessions also the column with their day, and in a relationship the other
+    table's) looks at those that this run has changed. At all rows it looks in any other run: one that
+    makes a table anew, `dbt test`, and the one after a run that was not whole, that did not pass, or
+    that was killed.
     `raw.built_from` says of the run that left everything passed by which state of the project it was.
 -#}
 
@@ -19,14 +21,15 @@
     {%- set restated = _restated_tested() -%}
     {%- if restated -%}
         {%- do conditions.append(
-            in_restated(restated[0], restated[1]) ~ ' or ' ~ restated[1] ~ ' is null'
+            in_restated(restated.unit, restated.column) ~ ' or ' ~ restated.column ~ ' is null'
         ) -%}
+        {%- do conditions.append(_is_of_restated_days(restated.unit, restated.get('day'))) -%}
     {%- endif -%}
     {%- if not conditions -%}
         {{ return(relation) }}
     {%- endif -%}
     {{ return(
-        '(select * from ' ~ relation ~ ' where (' ~ conditions | join(') and (') ~ '))'
+        '(select * from ' ~ relation ~ ' where (' ~ conditions | select | join(') and (') ~ '))'
     ) }}
 {% endmacro %}
 
@@ -35,12 +38,25 @@
     the same values can answer it. #}
 {% macro default__test_relationships(model, column_name, to, field) %}
     {%- set restated = _restated_tested() -%}
-    {%- if restated and restated[1] == column_name -%}
-        {%- set to = '(select * from ' ~ to ~ ' where ' ~ in_restated(restated[0], field)
+    {%- if restated and restated.column == column_name -%}
+        {%- set conditions = [
+            in_restated(restated.unit, field),
+            _is_of_restated_days(restated.unit, restated.get('day_of_other')),
+        ] -%}
+        {%- set to = '(select * from ' ~ to ~ ' where ' ~ conditions | select | join(' and ')
             ~ ') as rows_that_answer' -%}
     {%- endif -%}
     {{ dbt.default__test_relationships(model, column_name, to, field) }}
 {% endmacro %}
+
+
+{#- A condition on a column of days, where there is one: with the days as values the engine passes over
+    what is stored of all others. #}
+{% macro _is_of_restated_days(unit, date_column) -%}
+    {%- if date_column -%}
+        {{ on_days_of_restated(unit, date_column, var('session_max_hours')) }}
+    {%- endif -%}
+{%- endmacro %}
 
 
 {#- After a run: whether all has passed. #}
@@ -61,7 +77,7 @@
 {% endmacro %}
 
 
-{#- The unit and the column to which the test at hand keeps; none where it looks at all rows. #}
+{#- What the test at hand keeps to, as {unit, column, day, day_of_other}; none where it looks at all rows. #}
 {% macro _restated_tested() %}
     {%- set restated = config.get('meta', {}).get('restated') if execute else none -%}
     {{ return(restated if restated and _all_else_has_passed() else none) }}
@@ -102,16 +118,19 @@
 {% endmacro %}
 
 
-{#- Whether a macro is one of a generic test, on which no row of a table depends. #}
-{% macro is_of_tests(macro_name) %}
-    {{ return(macro_name.startswith('test_') or '__test_' in macro_name) }}
+{#- Whether a macro is one of the tests', on which no row of a table depends. #}
+{% macro is_of_tests(macro_name, macro) %}
+    {{ return(
+        macro_name.startswith('test_') or '__test_' in macro_name
+        or macro.original_file_path.replace('\\', '/').startswith('macros/tests/')
+    ) }}
 {% endmacro %}
 
 
 {% macro _state_of_tests() %}
     {%- set parts = [state_of_project()] -%}
     {%- for name, macro in context[project_name].items()
-        if macro.macro is defined and is_of_tests(name) -%}
+        if macro.macro is defined and is_of_tests(name, macro.macro) -%}
         {%- do parts.append(macro.macro.macro_sql) -%}
         {%- do parts.append(settings_named_in(macro.macro.macro_sql) | string) -%}
     {%- endfor -%}
