@@ -11,7 +11,7 @@ orders as (
 
     select
         sessions.person_id,
-        count(*) as order_count
+        count(distinct converted.event_id) as order_count
     from {{ ref('int_events_converted') }} as converted
     inner join sessions on converted.session_id = sessions.session_id
     where converted.is_revenue

@@ -7,14 +7,27 @@ session_events as (
 
 ),
 
+converted_events as (
+
+    select
+        session_id,
+        event_id,
+        count(*) as conversion_count,
+        -- an order is worth what it is worth, under however many names it is a conversion
+        max(case when is_revenue then value_reporting end) as revenue
+    from {{ ref('int_events_converted') }}
+    where session_id is not null and {{ is_restated('session', 'session_id') }}
+    group by session_id, event_id
+
+),
+
 converted as (
 
     select
         session_id,
-        count(*) as conversion_count,
-        cast(sum(case when is_revenue then value_reporting end) as decimal(28, 4)) as revenue
-    from {{ ref('int_events_converted') }}
-    where session_id is not null and {{ is_restated('session', 'session_id') }}
+        cast(sum(conversion_count) as bigint) as conversion_count,
+        cast(sum(revenue) as decimal(28, 4)) as revenue
+    from converted_events
     group by session_id
 
 ),
