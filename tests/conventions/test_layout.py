@@ -213,12 +213,15 @@ def test_staging_delivers_the_event_contract(models: dict) -> None:
 
 
 def test_the_list_of_kinds_is_the_list_of_twins() -> None:
-    twins = {path.parent.name for path in MODELS.glob("staging/*/stg_*__events.yml")}
-    assert sorted(twins) == macro_list("source_kinds")
-    items = {path.parent.name for path in MODELS.glob("staging/*/stg_*__event_items.yml")}
-    assert sorted(items) == macro_list("source_kinds_with_items")
-    properties = {path.parent.name for path in MODELS.glob("staging/*/stg_*__event_properties.yml")}
-    assert sorted(properties) == macro_list("source_kinds_with_properties")
+    for list_of_kinds, what in {
+        "source_kinds": "events",
+        "source_kinds_with_items": "event_items",
+        "source_kinds_with_properties": "event_properties",
+        "source_kinds_with_profiles": "profiles",
+        "source_kinds_with_identity_links": "identity_links",
+    }.items():
+        twins = {path.parent.name for path in MODELS.glob(f"staging/*/stg_*__{what}.yml")}
+        assert sorted(twins) == macro_list(list_of_kinds), what
 
 
 def test_no_vendor_is_named_in_python() -> None:
