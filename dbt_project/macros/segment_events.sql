@@ -12,12 +12,26 @@ calls_with_clocks as (
         {{ parse_timestamp('call_timestamp_text', '_source_timezone') }} as call_timestamp_at,
         {{ parse_timestamp('call_sent_text', '_source_timezone') }} as call_sent_at,
         {{ parse_timestamp('call_received_text', '_source_timezone') }} as call_received_at,
-        -- refunds, checkouts and payments name an order too, whose revenue its completion counts
-        call_type = 'track'
-        and {{ not_blank('property_order_id') }} is not null
-        and not {{ matches(
-            'call_event', "'(?i)^(checkout|payment|coupon|order[ _](refunded|cancelled|updated))'"
-        ) }} as is_order
+        -- any event may bring revenue, an order also as its total or value; of refunds, checkouts
+        -- and payments the order's completion counts it
+        case
+            when
+                call_type = 'track'
+                and not {{ matches(
+                    'call_event',
+                    "'(?i)^(checkout|payment|coupon|order[ _](refunded|cancelled|updated))'"
+                ) }}
+                then coalesce(
+                        {{ not_blank('property_revenue') }},
+                        case
+                            when {{ not_blank('property_order_id') }} is not null
+                                then coalesce(
+                                        {{ not_blank('property_total') }},
+                                        {{ not_blank('property_value') }}
+                                    )
+                        end
+                    )
+        end as call_revenue
     from calls
 
 ),
@@ -104,7 +118,11 @@ renamed as (
         call_city as city,
         call_consent_analytics as consent_analytics,
         call_consent_ads as consent_ads,
-        upper({{ not_blank('property_currency') }}) as currency,
+        -- revenue without a currency is in US dollars, says the protocol (Spec: Track)
+        coalesce(
+            upper({{ not_blank('property_currency') }}),
+            case when call_revenue is not null then 'USD' end
+        ) as currency,
         coalesce(call_timestamp_text, call_original_text, call_received_text) as occurred_at_text,
         case
             when
@@ -115,16 +133,7 @@ renamed as (
         {{ properties }} as properties,
 
         ---------- numerics
-        case
-            when is_order
-                then try_cast(
-                        coalesce(
-                            {{ not_blank('property_revenue') }},
-                            {{ not_blank('property_total') }},
-                            {{ not_blank('property_value') }}
-                        ) as decimal(18, 4)
-                    )
-        end as revenue,
+        try_cast(call_revenue as decimal(18, 4)) as revenue,
         cast(null as decimal(18, 3)) as engaged_seconds,
         cast(null as integer) as scroll_percent,
         cast(null as bigint) as event_order,

@@ -16,10 +16,11 @@
     )
 {%- endmacro %}
 
-{#- The decoded value of a query parameter; the name must stand alone: `source` is not `utm_source`. #}
+{#- The decoded value of a query parameter, as it stands where it cannot be decoded; the name must stand
+    alone: `source` is not `utm_source`. #}
 {% macro url_parameter(url, name) -%}
+    {%- set value = extract_match(url, "'[?&]" ~ name ~ "=([^&#]*)'") -%}
     case
-        when contains({{ url }}, '{{ name }}=')
-            then {{ url_decoded(extract_match(url, "'[?&]" ~ name ~ "=([^&#]*)'")) }}
+        when contains({{ url }}, '{{ name }}=') then coalesce({{ url_decoded(value) }}, {{ value }})
     end
 {%- endmacro %}

@@ -16,7 +16,7 @@ source as (
             'utm_content': 'VARCHAR', 'order_id': 'VARCHAR', 'Order ID': 'VARCHAR',
             'transaction_id': 'VARCHAR', '$productId': 'VARCHAR', 'product_id': 'VARCHAR',
             '$revenue': 'VARCHAR', 'revenue': 'VARCHAR', '$currency': 'VARCHAR',
-            'currency': 'VARCHAR',
+            'currency': 'VARCHAR', '$price': 'VARCHAR', '$quantity': 'VARCHAR',
         }) }} as property
     from {{ source('raw', 'amplitude_events') }}
 
@@ -139,11 +139,15 @@ renamed as (
         }) }} as properties,
 
         ---------- numerics
-        try_cast(
-            coalesce(
-                property."$revenue",
-                property.revenue
-            ) as decimal(18, 4)
+        -- the vendor's rule (Track revenue): $revenue, or $price times $quantity, which is 1 unless given
+        coalesce(
+            try_cast(coalesce(property."$revenue", property.revenue) as decimal(18, 4)),
+            try_cast(
+                cast(try_cast(property."$price" as decimal(18, 4)) as decimal(28, 4))
+                * cast(
+                    coalesce(try_cast(property."$quantity" as integer), 1) as decimal(10, 0)
+                ) as decimal(18, 4)
+            )
         ) as revenue,
         cast(null as decimal(18, 3)) as engaged_seconds,
         cast(null as integer) as scroll_percent,

@@ -141,18 +141,23 @@ renamed as (
         }) }} as properties,
 
         ---------- numerics
-        -- checkouts, payments and refunds name an order too, whose revenue its completion counts
+        -- any event may bring revenue, an order also as its total or value; of checkouts, payments
+        -- and refunds the order's completion counts it
         case
             when
-                {{ not_blank('fields.order_id') }} is not null
-                and not {{ matches(
+                not {{ matches(
                     '"event"', "'(?i)^(checkout|payment|coupon|order (refunded|cancelled|updated))'"
                 ) }}
                 then try_cast(
                         coalesce(
                             {{ not_blank('fields.revenue') }},
-                            {{ not_blank('fields.total') }},
-                            {{ not_blank('fields."value"') }}
+                            case
+                                when {{ not_blank('fields.order_id') }} is not null
+                                    then coalesce(
+                                            {{ not_blank('fields.total') }},
+                                            {{ not_blank('fields."value"') }}
+                                        )
+                            end
                         ) as decimal(18, 4)
                     )
         end as revenue,
