@@ -536,6 +536,23 @@ def test_of_an_event_that_is_told_again_the_day_of_the_accepted_record_is_read_t
         assert any(differences(with_fault, [history], 0, models) for history in histories)
 
 
+def test_a_repeat_on_another_day_is_kept_when_a_late_event_renames_the_session(recordings):
+    midnight = datetime(2022, 11, 10)
+    recording = recordings["nothing else"]
+    models = recording.upstream(["int_events_repeated"])
+    # whichever of the first two is accepted, one of the late events stands before it, on its day
+    for late in (midnight - timedelta(seconds=90), midnight + timedelta(seconds=30)):
+        history = tuple(
+            (Delivery(file, "shop", (replace(PLAIN, event_id=event_id, at=at),), False),)
+            for file, event_id, at in (
+                ("a", "1", midnight + timedelta(minutes=1)),
+                ("b", "1", midnight - timedelta(minutes=1)),
+                ("c", "2", late),
+            )
+        )
+        assert not differences(recording, [history], 0, models)
+
+
 def test_what_a_conversion_that_moves_to_another_day_leaves_is_added_up_anew(recordings):
     purchase = replace(PLAIN, event_id="1", name="purchase")
     earlier = replace(purchase, at=purchase.at - timedelta(days=3))

@@ -1,6 +1,6 @@
 {{ config(post_hook="{{ build_other_shares(ref('int_files_loaded')) }}") }}
 {%- set share = share_of_step(ref('int_files_loaded')) %}
--- the touches of a conversion: the person's own human sessions that began at or before it, within
+-- the touches of a conversion: the person's own human visits that began at or before it, within
 -- the look-back; a large build takes a share of the conversions at a time
 -- (macros/steps_of_build.sql)
 {%- set touches -%}
@@ -16,7 +16,12 @@ with
 sessions as (
 
     select * from {{ ref('int_sessions_identified') }}
-    where not is_bot
+    where
+        not is_bot
+        -- what a server reports of a user, and no page or screen was seen with, is no visit
+        and coalesce(
+            device_id != {{ device_of_user('user_id') }} or page_view_count > 0, true
+        )
 
 ),
 

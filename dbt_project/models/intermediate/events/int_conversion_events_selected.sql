@@ -21,6 +21,7 @@ select
     accepted_events.event_id,
     accepted_events.source_name,
     accepted_events.device_id,
+    accepted_events.user_id,
     accepted_events.session_id,
     accepted_events.session_event_number,
     accepted_events.occurred_at,

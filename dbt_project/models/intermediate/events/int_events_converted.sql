@@ -32,10 +32,11 @@ counted_once as (
                         then 'session ' || session_id
                     else 'event ' || event_id
                 end
-            -- a server may report the order that a browser reports too: the person's is kept
+            -- a server may report the order that a browser reports too: the visitor's is kept
             order by
                 is_bot,
                 case when session_id is null then 1 else 0 end,
+                case when device_id = {{ device_of_user('user_id') }} then 1 else 0 end,
                 occurred_at,
                 event_order nulls last,
                 event_id
@@ -81,7 +82,8 @@ select
     case
         when valued.value_currency = '{{ var("reporting_currency") }}' then valued.value
         else
-            cast(
+            -- null, too, where it is more than can be: one such value stops no build
+            try_cast(
                 cast(valued.value as decimal(28, 4))
                 * cast(value_rates.usd_per_unit as decimal(10, 6))
                 / reporting_rates.usd_per_unit

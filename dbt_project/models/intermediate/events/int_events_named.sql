@@ -51,7 +51,10 @@ select
     case when ignored_user_ids.quoted_user_id is null then records.user_id end as user_id,
     coalesce(
         records.device_id,
-        case when ignored_user_ids.quoted_user_id is null then 'user:' || records.user_id end
+        case
+            when ignored_user_ids.quoted_user_id is null
+                then {{ device_of_user('records.user_id') }}
+        end
     ) as device_id,
     case
         when sources.session_ids_from = 'tracker' then records.tracker_session_id

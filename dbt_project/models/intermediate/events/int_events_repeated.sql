@@ -1,10 +1,11 @@
 -- a record that came again: the same content is a duplicate, other content under one id a conflict
 with
 
+-- (of any day: an event that is restated for its session's sake brings the accepted record's day)
 repeats as (
 
     select * from {{ ref('int_events_sessionized') }}
-    where verdict = 'repeated' and {{ is_restated_event('event') }}
+    where verdict = 'repeated' and {{ is_restated('event', 'event_id') }}
 
 ),
 
@@ -12,7 +13,7 @@ repeats as (
 repeated_ids as (
 
     select event_id from {{ ref('int_events_sessionized') }}
-    where verdict = 'repeated' and {{ is_restated_event('event') }}
+    where verdict = 'repeated' and {{ is_restated('event', 'event_id') }}
     group by event_id
 
 ),
@@ -21,7 +22,7 @@ repeated_ids as (
 accepted_events as {{ computed_once() if is_increment() }} (
 
     select
-        {{ (event_preference_columns() + event_content()) | join(',\n        ') }}
+        {{ (event_preference_columns() + ['occurred_at'] + event_content()) | join(',\n        ') }}
     from {{ ref('int_events_accepted') }}
     where
         event_id in (select repeated_ids.event_id from repeated_ids)
@@ -41,7 +42,14 @@ select
     (repeats.is_partial and not accepted_events.is_partial)
     -- … and an earlier telling is superseded by the later
     or coalesce(repeats.revised_at < accepted_events.revised_at, false)
-    or {{ stable_id(prefixed('repeats', event_content())) }}
-    = {{ stable_id(prefixed('accepted_events', event_content())) }} as is_same_content
+    or (
+        {{ stable_id(prefixed('repeats', event_content())) }}
+        = {{ stable_id(prefixed('accepted_events', event_content())) }}
+        -- a record that is sent again has another time where the collector's clock corrects it
+        and (
+            repeats.occurred_at is not distinct from accepted_events.occurred_at
+            or (repeats.received_at is not null and accepted_events.received_at is not null)
+        )
+    ) as is_same_content
 from repeats
 inner join accepted_events on repeats.event_id = accepted_events.event_id

@@ -3,6 +3,7 @@
 select
     source_name,
     min(occurred_at) as data_from_at,
-    max(occurred_at) as data_through_at
+    -- a clock that is fast does not make the data reach further than it was received
+    max(least(occurred_at, coalesce(received_at, loaded_at), loaded_at)) as data_through_at
 from {{ ref('int_events_accepted') }}
 group by source_name

@@ -39,7 +39,13 @@ summarized as (
         min(started_at) as first_seen_at,
         max(ended_at) as last_seen_at,
         string_agg(distinct source_name, ',' order by source_name) as source_names,
-        count(distinct source_name || chr(31) || device_id) as device_count,
+        count(
+            distinct
+            case
+                when device_id = {{ device_of_user('user_id') }} then null
+                else source_name || chr(31) || device_id
+            end
+        ) as device_count,
         count(*) as session_count,
         cast(sum(page_view_count) as bigint) as page_view_count,
         cast(sum(event_count) as bigint) as event_count,

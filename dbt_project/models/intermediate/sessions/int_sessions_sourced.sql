@@ -121,7 +121,11 @@ sourced as (
         sessions.session_id,
         coalesce(first_evidence.evidence, 'direct') as evidence,
         case first_evidence.evidence
-            when 'campaign' then coalesce(first_evidence.utm_source, '(not set)')
+            -- who tags a campaign alone has the click id say where it runs
+            when 'campaign'
+                then coalesce(
+                        first_evidence.utm_source, click_id_parameters.implied_source, '(not set)'
+                    )
             when 'click_id' then coalesce(click_id_parameters.implied_source, '(not set)')
             when 'known_referrer' then first_evidence.referrer_host
             when 'other_referrer' then first_evidence.referrer_host
@@ -132,6 +136,12 @@ sourced as (
                 then coalesce(
                         first_evidence.utm_medium,
                         nullif(click_id_parameters.implied_medium, '*'),
+                        case
+                            when
+                                first_evidence.utm_source is null
+                                and click_id_parameters.implied_source is not null
+                                then 'referral'
+                        end,
                         '(not set)'
                     )
             when 'click_id'

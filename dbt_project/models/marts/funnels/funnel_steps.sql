@@ -13,10 +13,21 @@ funnels as (
 
 ),
 
+source_horizons as (
+
+    select * from {{ ref('int_source_horizons') }}
+
+),
+
 entrant_steps as (
 
     select
         entrants.*,
+        -- the window of the last may be over before the day is
+        entrants.is_window_complete
+        and entrants.entry_date
+        < {{ local_date('source_horizons.data_through_at', var('reporting_timezone')) }}
+            as is_complete,
         funnels.step,
         funnels.step_name,
         entrants.furthest_step >= funnels.step as is_reached,
@@ -28,6 +39,7 @@ entrant_steps as (
         end as seconds_from_previous
     from entrants
     inner join funnels on entrants.funnel = funnels.funnel
+    inner join source_horizons on entrants.source_name = source_horizons.source_name
 
 ),
 
@@ -48,7 +60,7 @@ counted as (
         sum(case when is_window_complete and furthest_step >= step - 1 then 1 else 0 end)
             as mature_reached_previous,
         cast(median(seconds_from_previous) as decimal(18, 3)) as median_seconds_from_previous,
-        min(case when is_window_complete then 1 else 0 end) = 1 as is_complete_period
+        min(case when is_complete then 1 else 0 end) = 1 as is_complete_period
     from entrant_steps
     group by funnel, entry_date, step, step_name, source_name, channel, device_category
 
