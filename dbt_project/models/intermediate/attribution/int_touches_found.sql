@@ -1,6 +1,6 @@
 {{ config(post_hook="{{ build_other_shares(ref('int_files_loaded')) }}") }}
 {%- set share = share_of_step(ref('int_files_loaded')) %}
--- the touches of a conversion: the person's own human visits that began at or before it, within
+-- the touches of a conversion: the person's own human sessions that began at or before it, within
 -- the look-back; a large build takes a share of the conversions at a time
 -- (macros/steps_of_build.sql)
 {%- set touches -%}
@@ -16,12 +16,7 @@ with
 sessions as (
 
     select * from {{ ref('int_sessions_identified') }}
-    where
-        not is_bot
-        -- what a server reports of a user, and no page or screen was seen with, is no visit
-        and coalesce(
-            device_id != {{ device_of_user('user_id') }} or page_view_count > 0, true
-        )
+    where not is_bot
 
 ),
 
@@ -78,7 +73,10 @@ touches as (
         sessions.traffic_medium,
         sessions.traffic_campaign,
         sessions.started_at as touched_at,
-        {{ micros_between('sessions.started_at', 'conversions.converted_at') }} as age_micros
+        {{ micros_between('sessions.started_at', 'conversions.converted_at') }} as age_micros,
+        sessions.page_view_count = 0
+        and sessions.evidence = 'direct'
+        and sessions.device_id = {{ device_of_user('sessions.user_id') }} as is_report
     from conversions
     inner join sessions
         on
@@ -103,16 +101,44 @@ found as (
         touches.traffic_medium,
         touches.traffic_campaign,
         touches.touched_at,
-        coalesce(touches.age_micros, 0) as age_micros
+        coalesce(touches.age_micros, 0) as age_micros,
+        coalesce(touches.is_report, false) as is_report
     from conversions
     left join touches on conversions.conversion_id = touches.conversion_id
 
+),
+
+counted as (
+
+    select
+        *,
+        row_number() over (
+            partition by conversion_id order by is_report, touched_at, session_id
+        ) as touch_position,
+        count(*) over (partition by conversion_id) as found_count,
+        sum(case when is_report then 0 else 1 end) over (partition by conversion_id)
+            as visit_count
+    from found
+
 )
 
+-- what a server reports of a user is no visit, where the person has any other
 select
-    *,
-    row_number() over (
-        partition by conversion_id order by touched_at, session_id
-    ) as touch_position,
-    count(*) over (partition by conversion_id) as touch_count
-from found
+    conversion_id,
+    conversion_name,
+    person_id,
+    source_name,
+    converted_at,
+    conversion_date,
+    value_reporting,
+    session_id,
+    channel,
+    traffic_source,
+    traffic_medium,
+    traffic_campaign,
+    touched_at,
+    age_micros,
+    touch_position,
+    cast(case when visit_count > 0 then visit_count else found_count end as bigint) as touch_count
+from counted
+where not is_report or visit_count = 0
