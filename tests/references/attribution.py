@@ -17,14 +17,20 @@ class Touch:
     session_id: str
     channel: str
     touched_at: datetime
+    is_report: bool = False
+    """Whether a server reported it of a user, without a view or a word of where it came from."""
 
 
 def touches_of(sessions: Sequence[Touch], converted_at: datetime) -> list[Touch]:
-    """Return the sessions that begin at or before the conversion and within the look-back."""
-    return sorted(
+    """Return the sessions that begin at or before the conversion and within the look-back.
+
+    Those that are only reported count where there are no others.
+    """
+    found = sorted(
         (s for s in sessions if timedelta(0) <= converted_at - s.touched_at <= LOOKBACK),
         key=lambda touch: (touch.touched_at, touch.session_id),
     )
+    return [touch for touch in found if not touch.is_report] or found
 
 
 def credits_of(touches: Sequence[Touch], converted_at: datetime) -> dict[str, list[float]]:

@@ -55,10 +55,18 @@ def _who(periods: Sequence[Row], at: datetime) -> list[str]:
     ]
 
 
+def _is_report(session: Row) -> bool:
+    return (
+        session["device_id"] == f"user:{session['user_id']}"
+        and session["page_view_count"] == 0
+        and session["traffic_evidence"] == "direct"
+    )
+
+
 def check_credits(conversion: Row, sessions: Sequence[Row], rows: Sequence[Row]) -> None:
     """Assert that the touches of one conversion, and their credits in every model, are right."""
     path = touches_of(
-        [Touch(s["session_id"], s["channel"], s["started_at"]) for s in sessions],
+        [Touch(s["session_id"], s["channel"], s["started_at"], _is_report(s)) for s in sessions],
         conversion["converted_at"],
     )
     expected = (

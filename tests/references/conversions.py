@@ -36,9 +36,16 @@ def conversions_of(
     rates: Mapping[str, Mapping[date, Decimal]],
 ) -> list[Conversion]:
     """Return the conversions; `session_of` gives the session of the record at a place."""
-    # What belongs to a visit goes before what belongs to none; then the earlier counts.
+    # A visitor's goes before a server's of a user, and that before what belongs to no session; then
+    # the earlier counts.
     ordered = sorted(
-        events, key=lambda event: (event.device_id is None, event.occurred_at, event.event_id)
+        events,
+        key=lambda event: (
+            event.device_id is None,
+            event.device_id == f"user:{event.user_id}",
+            event.occurred_at,
+            event.event_id,
+        ),
     )
     found = []
     for definition in definitions:
