@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import duckdb
 
-from orchestration.loading.warehouse import LoadingStopped, identifier
+from orchestration.loading.warehouse import LoadingStopped, identifier, roll_back
 from orchestration.sources import RawTable, Source
 from orchestration.storage import declared
 
@@ -107,8 +107,8 @@ def create_raw_tables(
                 _create(connection, each.name, table_columns(each))
         _register(connection, raw_tables, list(sources))
         connection.execute("commit")
-    except BaseException:
-        connection.execute("rollback")
+    except BaseException as error:
+        roll_back(connection, error)
         raise
 
 

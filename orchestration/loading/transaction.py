@@ -7,7 +7,7 @@ import duckdb
 
 from orchestration.loading.formats.common import NeedsCare
 from orchestration.loading.reasons import FileRefused
-from orchestration.loading.warehouse import LoadingStopped, is_full_disk
+from orchestration.loading.warehouse import LoadingStopped, roll_back
 
 Result = TypeVar("Result")
 
@@ -19,26 +19,13 @@ def in_transaction(connection: duckdb.DuckDBPyConnection, deed: Callable[[], Res
         result = deed()
         connection.execute("commit")
     except BaseException as error:
-        _roll_back(connection, error)
+        roll_back(connection, error)
         if isinstance(error, FileRefused | LoadingStopped | NeedsCare) or not isinstance(
             error, Exception
         ):
             raise
         raise _refusal_of(error) from error
     return result
-
-
-def _roll_back(connection: duckdb.DuckDBPyConnection, error: BaseException) -> None:
-    """Undo the transaction; stop the load where the warehouse itself is what failed."""
-    try:
-        connection.execute("rollback")
-        connection.execute("select 1").fetchall()
-    except duckdb.Error as failure:
-        # A transaction that was never begun, or is already undone, leaves nothing to undo.
-        if not isinstance(failure, duckdb.TransactionException):
-            raise LoadingStopped(_stopped(error)) from error
-    if isinstance(error, duckdb.FatalException) or is_full_disk(error):
-        raise LoadingStopped(_stopped(error)) from error
 
 
 def _refusal_of(error: Exception) -> FileRefused:
@@ -48,10 +35,3 @@ def _refusal_of(error: Exception) -> FileRefused:
         else "internal_error"
     )
     return FileRefused(reason, f"{type(error).__name__}: {str(error)[:1000]}")
-
-
-def _stopped(error: BaseException) -> str:
-    return (
-        "the warehouse cannot go on after this error; what was loaded before is safe, and loading "
-        f"again continues with this file: {type(error).__name__}: {error}"
-    )

@@ -1,4 +1,4 @@
-"""How the warehouse is opened for loading, and how names and values are quoted. Imports DuckDB."""
+"""How the warehouse is opened and a transaction undone, how names are quoted. Imports DuckDB."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -86,6 +86,19 @@ def is_full_disk(error: BaseException) -> bool:
     return isinstance(error, duckdb.Error) and any(sign in str(error) for sign in signs)
 
 
+def roll_back(connection: duckdb.DuckDBPyConnection, error: BaseException) -> None:
+    """Undo the transaction; stop the load where the warehouse itself is what failed."""
+    try:
+        connection.execute("rollback")
+        connection.execute("select 1").fetchall()
+    except duckdb.Error as failure:
+        # A transaction that was never begun, or is already undone, leaves nothing to undo.
+        if not isinstance(failure, duckdb.TransactionException):
+            raise LoadingStopped(_stopped(error)) from error
+    if isinstance(error, duckdb.FatalException) or is_full_disk(error):
+        raise LoadingStopped(_stopped(error)) from error
+
+
 def identifier(name: str) -> str:
     """Return the name as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
@@ -99,3 +112,10 @@ def literal(text: str) -> str:
 def file_literal(path: Path) -> str:
     """Return the path as a SQL string literal that a file reader takes as this one file."""
     return literal("".join(f"[{each}]" if each in "*?[" else each for each in str(path)))
+
+
+def _stopped(error: BaseException) -> str:
+    return (
+        "the warehouse cannot go on after this error; what was loaded before is safe, and loading "
+        f"again continues where this ended: {type(error).__name__}: {error}"
+    )

@@ -913,6 +913,25 @@ def test_a_column_of_another_type_is_told(shop: Callable[..., Shop]) -> None:
         create_raw_tables(here.connection, {"typed": changed}, [here.source])
 
 
+class CommitFails:
+    """A connection whose commit finds no space, which undoes the transaction, as DuckDB does."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+
+    def execute(self, statement: str, *arguments: Any) -> duckdb.DuckDBPyConnection:
+        if statement == "commit":
+            self.connection.execute("rollback")
+            raise duckdb.IOException("Could not write file: No space left on device")
+        return self.connection.execute(statement, *arguments)
+
+
+def test_tables_that_cannot_be_created_say_why(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    with pytest.raises(LoadingStopped, match="No space left"):
+        create_raw_tables(CommitFails(here.connection), {"typed": TYPED}, [here.source])
+
+
 def test_the_configured_sources_are_registered(shop: Callable[..., Shop]) -> None:
     here = shop(own_hosts=("a.example", "b.example"), freshness_hours=24)
     assert here.query("from raw.sources") == [
