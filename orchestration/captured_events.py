@@ -136,7 +136,8 @@ def _load(
                     f"{path}: no file to check; expected a file, or a folder of files, whose name "
                     "does not begin with a dot, '_' or '#' nor end like an unfinished download"
                 )
-            outcomes.extend(loaded)
+            # A file that is named twice, such as in its folder and by itself, is unchanged then.
+            outcomes += [each for each in loaded if each.status != "unchanged"]
     return tuple(outcomes)
 
 

@@ -92,6 +92,13 @@ def test_events_as_planned_pass(check, tmp_path: Path) -> None:
     assert (result.exit_code, result.output) == (0, "2 events of 1 file: all as planned\n")
 
 
+def test_a_file_that_is_named_twice_is_checked_once(check, tmp_path: Path) -> None:
+    (tmp_path / "captures").mkdir()
+    write_calls(tmp_path / "captures" / "a.jsonl", ("Signed In", {}))
+    result = check("captures", "captures/a.jsonl", "--kind", "segment")
+    assert (result.exit_code, result.output) == (0, "1 event of 1 file: all as planned\n")
+
+
 def test_what_a_source_must_send_is_missed_only_when_asked(check, tmp_path: Path) -> None:
     line = (
         '192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET /a.css HTTP/1.1" 200 1 "-" "Mozilla/5.0"'
