@@ -1,4 +1,8 @@
-"""Who may write the warehouse: one process at a time, the others wait and are told for whom."""
+"""Who may write the warehouse: one process at a time, the others wait and are told for whom.
+
+Whoever only reads keeps writers waiting, too, for DuckDB lets nobody read what another process
+writes, or write what another reads.
+"""
 
 import fcntl
 import json
@@ -50,7 +54,7 @@ def hold(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
-        _acquire(file, what, wait_seconds, say)
+        _acquire(file, path, what, wait_seconds, say)
         _write_holder(file, command)
         try:
             yield file.fileno()
@@ -59,25 +63,38 @@ def hold(
             fcntl.flock(file, fcntl.LOCK_UN)
 
 
+@contextmanager
+def share(path: Path) -> Iterator[Holder | None]:
+    """Keep writers from the lock file `path` meanwhile, for reading; yield who writes, if one does.
+
+    Nobody is waited for: while somebody writes, there is nothing to be read.
+    """
+    if not path.parent.exists():
+        yield None
+        return
+    with path.open("r" if path.exists() else "a+") as file:
+        yield None if _try(file, fcntl.LOCK_SH) else _read_holder(file)
+
+
 def holder(path: Path) -> Holder | None:
     """Return who holds the lock file `path` now, if anybody does."""
-    if not path.exists():
-        return None
-    with path.open() as file:
-        if _try(file, fcntl.LOCK_SH):
-            return None
-        return _read_holder(file)
+    with share(path) as other:
+        return other
 
 
-def _acquire(file: IO[str], what: str, wait_seconds: float, say: Callable[[str], None]) -> None:
+def _acquire(
+    file: IO[str], path: Path, what: str, wait_seconds: float, say: Callable[[str], None]
+) -> None:
     deadline = time.monotonic() + wait_seconds
     told = False
     while not _try(file, fcntl.LOCK_EX):
-        busy = f"{what} busy: {_read_holder(file)}"
+        other = holder(path)
+        busy = f"{what} busy: {other or 'it is being read'}"
         if time.monotonic() >= deadline:
             waited = f"; waited {_duration(wait_seconds)}" if wait_seconds else ""
             raise WarehouseBusy(f"{busy}{waited}; try again when it has ended")
-        if not told:
+        # To read takes a moment, of which nobody needs to be told.
+        if other and not told:
             say(f"{busy}; waiting up to {_duration(wait_seconds)}")
             told = True
         time.sleep(_POLL_SECONDS)

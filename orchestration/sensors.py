@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import dagster as dg
 
 from orchestration import locking
+from orchestration.loading import LoadingStopped
 from orchestration.loading.finding import FoundFile, find_files
 from orchestration.loading.landing import is_being_written
 from orchestration.loading.stores import StoreUnreachable
@@ -35,10 +36,13 @@ def build_sensors(settings: Settings, configuration: Configuration) -> list[dg.S
             return dg.SkipReason(
                 _told("No file was added or changed since the last look", problems)
             )
-        holder = locking.holder(settings.lock_path)
-        if holder:
-            return dg.SkipReason(f"The warehouse is busy: {holder}.")
-        known = read_known_files(settings)
+        with locking.share(settings.lock_path) as holder:
+            if holder:
+                return dg.SkipReason(f"The warehouse is busy: {holder}.")
+            try:
+                known = read_known_files(settings)
+            except LoadingStopped as error:
+                return dg.SkipReason(str(error))
         new = [file for file in found if _identity(file) not in known]
         # Files that are still being written stay out of the cursor, so that they are looked at
         # again when they are not.

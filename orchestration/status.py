@@ -9,6 +9,7 @@ import duckdb
 
 from orchestration import locking
 from orchestration.loading import files_read_otherwise
+from orchestration.loading.warehouse import open_to_read
 from orchestration.operations import read_configuration
 from orchestration.publishing import Build, Publication, read_last_build, read_publication
 from orchestration.settings import Settings
@@ -73,10 +74,10 @@ class Status:
 
 def read_status(settings: Settings) -> Status:
     """Return how things stand, without waiting for anybody and without making anybody wait."""
-    holder = locking.holder(settings.lock_path)
-    warehouse = None
-    if holder is None and settings.warehouse_path.exists():
-        warehouse = _read_warehouse(settings)
+    with locking.share(settings.lock_path) as holder:
+        warehouse = None
+        if holder is None and settings.warehouse_path.exists():
+            warehouse = _read_warehouse(settings)
     return Status(warehouse, holder, read_publication(settings.published_path))
 
 
@@ -100,8 +101,11 @@ def read_totals(published_path: Path) -> Totals:
 
 
 def read_history(settings: Settings, source_name: str) -> tuple[SourceStatus, Rejections]:
-    """Return what was loaded so far from one source, and how many records it lost to what."""
-    with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
+    """Return what was loaded so far from one source, and how many records it lost to what.
+
+    Call with the warehouse lock held.
+    """
+    with open_to_read(settings.warehouse_path) as connection:
         (source,) = (each for each in read_sources(connection) if each.name == source_name)
         rejections = connection.execute(
             """
@@ -117,10 +121,13 @@ def read_history(settings: Settings, source_name: str) -> tuple[SourceStatus, Re
 
 
 def read_known_files(settings: Settings) -> set[tuple[str, int, datetime, str | None]]:
-    """Return path, size, time and tag of every file in the ledger, loaded or not."""
+    """Return path, size, time and tag of every file in the ledger, loaded or not.
+
+    Call with the warehouse lock held or shared; nobody else is waited for.
+    """
     if not settings.warehouse_path.exists():
         return set()
-    with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
+    with open_to_read(settings.warehouse_path, wait_seconds=0) as connection:
         return set(
             connection.execute(
                 "select path, size_bytes, modified_at, etag from raw.load_files"
@@ -153,7 +160,7 @@ def read_sources(connection: duckdb.DuckDBPyConnection) -> tuple[SourceStatus, .
 
 def _read_warehouse(settings: Settings) -> WarehouseStatus:
     configuration = read_configuration(settings)
-    with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
+    with open_to_read(settings.warehouse_path, wait_seconds=0) as connection:
         read_otherwise = {
             source.name: files_read_otherwise(
                 connection, source, configuration.raw_tables[source.kind]

@@ -15,7 +15,7 @@ import duckdb
 from orchestration import dbt, locking, operations
 from orchestration.comparing import TableComparison, compare
 from orchestration.loading import create_raw_tables
-from orchestration.loading.warehouse import identifier, literal
+from orchestration.loading.warehouse import identifier, literal, when_free
 from orchestration.settings import Settings
 
 DEFAULT_RECORDS = 50_000
@@ -208,7 +208,8 @@ def _receiving(settings: Settings, origin: Path) -> Iterator[duckdb.DuckDBPyConn
     configuration = operations.read_configuration(settings)
     with operations.connect(settings) as connection:
         create_raw_tables(connection, configuration.raw_tables, configuration.sources)
-        connection.execute(f"attach {literal(str(origin))} as origin (read_only)")
+        attach = f"attach {literal(str(origin))} as origin (read_only)"
+        when_free(origin, lambda: connection.execute(attach))
         # What is no longer configured keeps the settings it was read by.
         _insert(connection, "sources", "source_name not in (select source_name from raw.sources)")
         yield connection

@@ -1,13 +1,21 @@
 """How the warehouse is opened and a transaction undone, how names are quoted. Imports DuckDB."""
 
+import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 
+WAIT_SECONDS = 30
+"""So long the warehouse is waited for while a program has it open that knows no lock of ours."""
+
 _SECONDS_BETWEEN_LOOKS = 0.5
+
+Result = TypeVar("Result")
 
 
 class LoadingStopped(Exception):
@@ -34,16 +42,35 @@ def open_warehouse(
         # Rows carry their number, so the order in which threads finish does not matter.
         "preserve_insertion_order": "false",
     }
-    try:
-        connection = duckdb.connect(str(path), config=config)
-    except duckdb.IOException as error:
-        raise LoadingStopped(f"{path}: the warehouse cannot be opened: {error}") from error
+    connection = when_free(path, lambda: duckdb.connect(str(path), config=config))
     connection.execute("set TimeZone = 'UTC'")
     # DuckDB keeps count of how far a statement is only where it may show it; it is not to.
     connection.execute("set enable_progress_bar = true")
     connection.execute("set enable_progress_bar_print = false")
     connection.execute("set progress_bar_time = 0")
     return connection
+
+
+def open_to_read(path: Path, *, wait_seconds: float | None = None) -> duckdb.DuckDBPyConnection:
+    """Open the warehouse for reading."""
+    return when_free(path, lambda: duckdb.connect(str(path), read_only=True), wait_seconds)
+
+
+def when_free(
+    path: Path, open_it: Callable[[], Result], wait_seconds: float | None = None
+) -> Result:
+    """Open the warehouse, waiting a while for other programs, or raise LoadingStopped."""
+    wait = WAIT_SECONDS if wait_seconds is None else wait_seconds
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            return open_it()
+        except duckdb.IOException as error:
+            if "Could not set lock" not in str(error):
+                raise LoadingStopped(f"{path}: the warehouse cannot be opened: {error}") from error
+            if time.monotonic() >= deadline:
+                raise LoadingStopped(_open_elsewhere(path, wait, str(error))) from error
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
 @contextmanager
@@ -112,6 +139,15 @@ def literal(text: str) -> str:
 def file_literal(path: Path) -> str:
     """Return the path as a SQL string literal that a file reader takes as this one file."""
     return literal("".join(f"[{each}]" if each in "*?[" else each for each in str(path)))
+
+
+def _open_elsewhere(path: Path, waited: float, message: str) -> str:
+    found = re.search(r"held in (.*?\(PID \d+\))", message)
+    return (
+        f"{path} is open in another program{f', {found[1]}' if found else ''}"
+        f"{f'; waited {waited:.0f} s' if waited else ''}; close it (a dbt that was started by "
+        "itself, a BI tool, a notebook) and try again. To query, open the published copy instead"
+    )
 
 
 def _stopped(error: BaseException) -> str:

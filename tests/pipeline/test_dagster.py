@@ -10,7 +10,7 @@ import fsspec
 import pytest
 import yaml
 
-from orchestration import comparing, dagster_home, locking, operations, verifying
+from orchestration import comparing, dagster_home, locking, operations, sensors, verifying
 from orchestration.assets.raw_events import build_raw_assets
 from orchestration.assets.rejected_records import build_replay_job
 from orchestration.checks import INCREMENTS_CHECK, build_checks, build_increments_check
@@ -20,6 +20,7 @@ from orchestration.publishing import read_publication
 from orchestration.schedules import VERIFY_INCREMENTS
 from orchestration.sensors import build_sensors
 from orchestration.settings import Settings, read_settings
+from tests.references.other_programs import open_elsewhere
 
 # The order in which the data visits the rooms; no arrow may point back.
 ROOMS = [
@@ -359,6 +360,30 @@ def test_the_sensor_looks_again_later_while_the_warehouse_is_busy(watched):
     (folder / "day_2.jsonl").write_text(export("shop", 2))
     with locking.hold(settings.lock_path, "clickstream build"):
         assert "clickstream build" in look(settings).skip_message
+
+
+def test_whoever_writes_waits_until_the_sensor_has_read(watched, monkeypatch):
+    settings, folder = watched
+    (folder / "day_2.jsonl").write_text(export("shop", 2))
+    read = sensors.read_known_files
+
+    def read_known_files(settings: Settings) -> object:
+        with (
+            pytest.raises(locking.WarehouseBusy, match="it is being read"),
+            locking.hold(settings.lock_path, "clickstream run", wait_seconds=0),
+        ):
+            pass
+        return read(settings)
+
+    monkeypatch.setattr(sensors, "read_known_files", read_known_files)
+    assert len(look(settings).run_requests) == 1
+
+
+def test_the_sensor_says_which_other_program_has_the_warehouse_open(watched):
+    settings, folder = watched
+    (folder / "day_2.jsonl").write_text(export("shop", 2))
+    with open_elsewhere(settings.warehouse_path) as other:
+        assert f"(PID {other.pid})" in look(settings).skip_message
 
 
 def test_the_freshness_check_fails_where_nothing_was_published(settings, tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from orchestration import cli, dbt, locking, operations, progress, publishing, reporting
+from orchestration import cli, dbt, locking, operations, progress, publishing, reporting, status
 from orchestration.loading import Progress
 from orchestration.loading.formats import json_verdict
 from orchestration.settings import Settings
@@ -251,6 +251,24 @@ def test_status_waits_for_nobody(invoke, settings):
         result = invoke("status")
     assert result.exit_code == 0
     assert f"warehouse busy: PID {os.getpid()} (clickstream build) since" in result.output
+
+
+def test_whoever_writes_waits_until_status_has_read(invoke, settings, monkeypatch):
+    invoke("prepare")
+    read = status.read_sources
+
+    def read_sources(connection: Any) -> Any:
+        with (
+            pytest.raises(locking.WarehouseBusy, match="warehouse busy: it is being read; "),
+            locking.hold(settings.lock_path, "clickstream run", wait_seconds=0),
+        ):
+            pass
+        return read(connection)
+
+    monkeypatch.setattr(status, "read_sources", read_sources)
+    assert invoke("status").exit_code == 0
+    with locking.hold(settings.lock_path, "clickstream run", wait_seconds=0):
+        pass
 
 
 def made(bytes_read: int, seconds: float) -> Progress:
