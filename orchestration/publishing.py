@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from orchestration.dbt import built_manifest
+from orchestration.loading.warehouse import identifier, literal, open_to_read, when_free
 from orchestration.settings import Settings
 from orchestration.storage import declared
 
@@ -126,7 +127,7 @@ def last_build(settings: Settings) -> Build | None:
     """Return the newest entry of the build record, or None if there is none."""
     if not settings.warehouse_path.exists():
         return None
-    with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
+    with open_to_read(settings.warehouse_path) as connection:
         return read_last_build(connection)
 
 
@@ -226,7 +227,7 @@ def _write_copy(
 ) -> None:
     with _both_files(settings, copy_path) as connection:
         for schema in sorted({relation.schema for relation in relations}):
-            connection.execute(f"create schema {_COPY}.{_name(schema)}")
+            connection.execute(f"create schema {_COPY}.{identifier(schema)}")
         for relation in relations:
             _copy_relation(connection, relation)
         _describe_copy(connection, relations, build)
@@ -246,11 +247,10 @@ def _both_files(settings: Settings, copy_path: Path) -> Iterator[duckdb.DuckDBPy
     }
     with duckdb.connect(config=config) as connection:
         connection.execute("set TimeZone = 'UTC'")
+        attach = f"attach {literal(str(settings.warehouse_path))} as {_WAREHOUSE} (read_only)"
+        when_free(settings.warehouse_path, lambda: connection.execute(attach))
         connection.execute(
-            f"attach {_text(str(settings.warehouse_path))} as {_WAREHOUSE} (read_only)"
-        )
-        connection.execute(
-            f"attach {_text(str(copy_path))} as {_COPY} (storage_version '{STORAGE_VERSION}')"
+            f"attach {literal(str(copy_path))} as {_COPY} (storage_version '{STORAGE_VERSION}')"
         )
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
@@ -258,11 +258,11 @@ def _both_files(settings: Settings, copy_path: Path) -> Iterator[duckdb.DuckDBPy
 
 
 def _copy_relation(connection: duckdb.DuckDBPyConnection, relation: Relation) -> None:
-    name = f"{_name(relation.schema)}.{_name(relation.name)}"
+    name = f"{identifier(relation.schema)}.{identifier(relation.name)}"
     try:
         described = connection.execute(f"describe {_WAREHOUSE}.{name}").fetchall()
         columns = ", ".join(
-            declared(_name(column), data_type) for column, data_type, *_ in described
+            declared(identifier(column), data_type) for column, data_type, *_ in described
         )
         connection.execute(f"create table {_COPY}.{name} ({columns})")
         connection.execute(f"insert into {_COPY}.{name} from {_WAREHOUSE}.{name}")
@@ -272,12 +272,12 @@ def _copy_relation(connection: duckdb.DuckDBPyConnection, relation: Relation) ->
             f"({str(error).splitlines()[0]}); run: clickstream build"
         ) from error
     if relation.description:
-        connection.execute(f"comment on table {_COPY}.{name} is {_text(relation.description)}")
+        connection.execute(f"comment on table {_COPY}.{name} is {literal(relation.description)}")
     there = {row[0] for row in connection.execute(f"describe {_COPY}.{name}").fetchall()}
     for column, description in relation.columns.items():
         if description and column in there:
             connection.execute(
-                f"comment on column {_COPY}.{name}.{_name(column)} is {_text(description)}"
+                f"comment on column {_COPY}.{name}.{identifier(column)} is {literal(description)}"
             )
 
 
@@ -310,7 +310,7 @@ def _describe_copy(
     )
     published_at = datetime.now(UTC).replace(tzinfo=None)
     for relation in relations:
-        name = f"{_COPY}.{_name(relation.schema)}.{_name(relation.name)}"
+        name = f"{_COPY}.{identifier(relation.schema)}.{identifier(relation.name)}"
         connection.execute(
             f"insert into {_COPY}.main.published values (?, ?, ?, ?, ?, ?, ?, ?)",
             [
@@ -378,11 +378,3 @@ def _has_table(
 
 def _value(connection: duckdb.DuckDBPyConnection, expression: str) -> object:
     return connection.execute(f"select {expression}").fetchall()[0][0]
-
-
-def _name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
