@@ -7,9 +7,11 @@ import sys
 import sysconfig
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestration import locking
 from orchestration.settings import Settings
 
 # Unit tests are about the SQL, not about the data: `make test` runs them, a build does not.
@@ -160,22 +162,41 @@ def run_child(
 ) -> int:
     """Run a dbt command as a child process, and return its exit code.
 
-    What it prints goes to the terminal, or else, without colours, line by line to `on_line`.
+    What it prints goes to the terminal, or else, without colours, line by line to `on_line`. It
+    holds the locks that this process holds, and does not outlive an error in it.
     """
-    if on_line is None:
-        return subprocess.run(command, env=environment, check=False).returncode
-    with subprocess.Popen(
-        [*command, "--no-use-colors"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-    ) as process:
-        for line in process.stdout:
+    output = {}
+    if on_line is not None:
+        command = [*command, "--no-use-colors"]
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with (
+        subprocess.Popen(
+            command,
+            env=environment,
+            encoding="utf-8",
+            errors="replace",
+            pass_fds=locking.held(),
+            **output,
+        ) as process,
+        killed_on_error(process),
+    ):
+        locking.name_child(process.pid)
+        for line in process.stdout or ():
             if line.strip():
                 on_line(line.rstrip())
+        process.wait()
     return process.returncode
+
+
+@contextmanager
+def killed_on_error(process: subprocess.Popen) -> Iterator[None]:
+    """Let dbt not write on after an error here, which releases the lock."""
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
 
 
 def _places(settings: Settings, target_dir: Path) -> Sequence[str]:

@@ -10,13 +10,16 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO
 
 DEFAULT_WAIT_SECONDS = 600
 _POLL_SECONDS = 0.2
+
+_held: dict[int, "Holder"] = {}
+"""What this process holds, by the descriptors that carry the locks."""
 
 
 class WarehouseBusy(Exception):
@@ -30,6 +33,8 @@ class Holder:
     pid: int
     command: str
     since: str
+    child: int | None = None
+    """The dbt that it started last, which keeps the lock if the holder is killed."""
 
     def __str__(self) -> str:
         """Return `PID 123 (clickstream run) since 10:31`, with the date when it is not today's."""
@@ -49,18 +54,53 @@ def hold(
 ) -> Iterator[int]:
     """Hold the lock file `path` as `command`, waiting with one message while somebody else does.
 
-    The system releases the lock when the process ends, however it ends; the file stays. Yields
-    the descriptor that carries the lock, for whoever must keep it beyond an `exec`.
+    The system releases the lock when the process has ended, however it ends, and every child that
+    was given it; the file stays. Yields the descriptor that carries the lock, for whoever must
+    keep it beyond an `exec`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
         _acquire(file, path, what, wait_seconds, say)
-        _write_holder(file, command)
+        lock = file.fileno()
+        since = datetime.now().isoformat(timespec="seconds")
+        _held[lock] = Holder(os.getpid(), command, since)
         try:
-            yield file.fileno()
+            _write_holder(lock)
+            yield lock
         finally:
+            del _held[lock]
             file.truncate(0)
             fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def held() -> tuple[int, ...]:
+    """Return the descriptors of the locks that this process holds.
+
+    Give them to each child that writes: killed, we would leave it at work without a lock.
+    """
+    return tuple(_held)
+
+
+def name_child(pid: int) -> None:
+    """Say in the lock files which child holds the locks as well."""
+    for lock in held():
+        _held[lock] = replace(_held[lock], child=pid)
+        _write_holder(lock)
+
+
+@contextmanager
+def as_standard_input(lock: int) -> Iterator[None]:
+    """Give the lock to processes that are started meanwhile, by whoever hands on no more.
+
+    dbt reads nothing from its standard input.
+    """
+    before = os.dup(0)
+    os.dup2(lock, 0)
+    try:
+        yield
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
 
 
 @contextmanager
@@ -108,20 +148,31 @@ def _try(file: IO[str], kind: int) -> bool:
     return True
 
 
-def _write_holder(file: IO[str], command: str) -> None:
-    since = datetime.now().isoformat(timespec="seconds")
-    file.truncate(0)
-    file.write(json.dumps(asdict(Holder(os.getpid(), command, since))))
-    file.flush()
+def _write_holder(lock: int) -> None:
+    os.ftruncate(lock, 0)
+    os.write(lock, json.dumps(asdict(_held[lock])).encode())
 
 
 def _read_holder(file: IO[str]) -> Holder:
     file.seek(0)
     try:
-        return Holder(**json.loads(file.read()))
+        found = Holder(**json.loads(file.read()))
     except (ValueError, TypeError):
         # Taken this very moment: the holder has not written itself down yet.
         return Holder(0, "starting", datetime.now().isoformat(timespec="seconds"))
+    if found.child and not _is_alive(found.pid) and _is_alive(found.child):
+        return replace(found, pid=found.child, command=f"dbt of {found.command}")
+    return found
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    return True
 
 
 def _duration(seconds: float) -> str:

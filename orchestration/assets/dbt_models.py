@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 
-from orchestration import dbt, operations
+from orchestration import dbt, locking, operations
 from orchestration.assets.raw_events import source_key
 from orchestration.settings import Settings
 
@@ -89,13 +89,18 @@ def build_dbt_assets(
     )
     def dbt_models(context: dg.AssetExecutionContext, dbt_cli: DbtCliResource) -> Iterator[Any]:
         command = f"dagster run {context.run.run_id[:8]}"
-        with operations.warehouse_lock(settings, command, say=context.log.info):
+        with operations.warehouse_lock(settings, command, say=context.log.info) as lock:
             operations.prepare(settings)
             dbt.forget_another_project(settings, settings.dbt_run_dir)
-            run = dbt_cli.cli(list(dbt.BUILD), context=context, target_path=settings.dbt_run_dir)
+            with locking.as_standard_input(lock):
+                run = dbt_cli.cli(
+                    list(dbt.BUILD), context=context, target_path=settings.dbt_run_dir
+                )
             # Not .fetch_row_counts(): it keeps the warehouse open in this process, and withholds
             # every result until dbt has ended.
-            yield from run.stream()
+            with dbt.killed_on_error(run.process):
+                locking.name_child(run.process.pid)
+                yield from run.stream()
 
     return dbt_models
 

@@ -9,6 +9,7 @@ import duckdb
 import fsspec
 import pytest
 import yaml
+from dagster_dbt import DbtCliInvocation
 
 from orchestration import comparing, dagster_home, locking, operations, sensors, verifying
 from orchestration.assets.raw_events import build_raw_assets
@@ -154,11 +155,22 @@ def test_nothing_runs_by_itself_until_somebody_turns_it_on(definitions):
     assert all(s.default_status == dg.DefaultSensorStatus.STOPPED for s in repository.sensor_defs)
 
 
-def test_the_whole_job_loads_builds_checks_and_publishes(definitions, settings):
+def test_the_whole_job_loads_builds_checks_and_publishes(definitions, settings, monkeypatch):
+    start = DbtCliInvocation.run
+    inputs = []
+
+    def run(*arguments: object, **more: object) -> DbtCliInvocation:
+        inputs.append(os.fstat(0))
+        return start(*arguments, **more)
+
+    monkeypatch.setattr(DbtCliInvocation, "run", run)
     job = definitions.resolve_job_def("load_build_publish")
     with dg.instance_for_test() as instance:
         result = job.execute_in_process(instance=instance)
     assert result.success
+    # dbt holds the lock as well.
+    assert [os.path.samestat(each, settings.lock_path.stat()) for each in inputs] == [True]
+    assert not os.path.samestat(os.fstat(0), settings.lock_path.stat())
     loaded = result.asset_materializations_for_node("sources__shop")[0].metadata
     assert loaded["records_loaded"].value == 20
     publication = read_publication(settings.published_path)
