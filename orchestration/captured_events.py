@@ -130,14 +130,16 @@ def _load(
         create_raw_tables(connection, configuration.raw_tables, [source])
         for path in paths:
             captured = replace(source, path=str(path.absolute()), project_dir=Path.cwd())
-            loaded = load_source(connection, captured, raw_table, settings.landing_dir).files
-            if not loaded:
+            summary = load_source(connection, captured, raw_table, settings.landing_dir)
+            if summary.problem:
+                raise CannotCheck(summary.problem)
+            if not summary.files:
                 raise CannotCheck(
                     f"{path}: no file to check; expected a file, or a folder of files, whose name "
                     "does not begin with a dot, '_' or '#' nor end like an unfinished download"
                 )
             # A file that is named twice, such as in its folder and by itself, is unchanged then.
-            outcomes += [each for each in loaded if each.status != "unchanged"]
+            outcomes += [each for each in summary.files if each.status != "unchanged"]
     return tuple(outcomes)
 
 

@@ -9,7 +9,6 @@ from orchestration import locking
 from orchestration.loading import LoadingStopped
 from orchestration.loading.finding import FoundFile, find_files
 from orchestration.loading.landing import is_being_written
-from orchestration.loading.stores import StoreUnreachable
 from orchestration.operations import Configuration
 from orchestration.schedules import LOAD_BUILD_PUBLISH
 from orchestration.settings import Settings
@@ -59,15 +58,13 @@ def build_sensors(settings: Settings, configuration: Configuration) -> list[dg.S
 
 
 def _find(configuration: Configuration) -> tuple[list[FoundFile], list[str]]:
-    """Return the files of all sources, and what is wrong with the stores that do not answer."""
+    """Return the files of all sources, and which stores and folders cannot be read."""
     found: list[FoundFile] = []
     problems: list[str] = []
     for source in configuration.sources:
-        try:
-            files = find_files(source)
-        except StoreUnreachable as error:
-            problems.append(f"{source.name}: {error}")
-            continue
+        files, problem = find_files(source)
+        if problem:
+            problems.append(f"{source.name}: {problem}")
         found += [file for file in files if file.is_older_than(source.settle_seconds)]
     return found, problems
 

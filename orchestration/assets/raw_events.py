@@ -14,6 +14,7 @@ _SHOWN_FILES = 50
 _SECONDS_BETWEEN_LINES = 15
 _CHECK = "rejections_are_within_the_limit"
 _STORE_CHECK = "the_store_answers"
+_FOLDER_CHECK = "the_folders_can_be_read"
 
 
 class LoadConfig(dg.Config):
@@ -61,7 +62,7 @@ def _raw_asset(settings: Settings, source: Source, table: RawTable) -> dg.Assets
                 description="No file is refused for having more of its records rejected than "
                 f"`max_rejected_share` allows, {source.max_rejected_share:.1%}.",
             ),
-            *_store_checks(source),
+            _place_check(source),
         ],
     )
     def raw_events(context: dg.AssetExecutionContext, config: LoadConfig) -> dg.MaterializeResult:
@@ -101,24 +102,23 @@ def _description(source: Source, table: RawTable) -> str:
     )
 
 
-def _store_checks(source: Source) -> list[dg.AssetCheckSpec]:
-    if not source.is_in_store:
-        return []
-    description = "The store of the source could be listed and read to its end."
-    return [dg.AssetCheckSpec(_STORE_CHECK, asset=source_key(source), description=description)]
+def _place_check(source: Source) -> dg.AssetCheckSpec:
+    if source.is_in_store:
+        name, description = _STORE_CHECK, "The store of the source could be listed and read."
+    else:
+        name, description = _FOLDER_CHECK, "Every folder of the source could be listed."
+    return dg.AssetCheckSpec(name, asset=source_key(source), description=description)
 
 
 def _checks(done: operations.SourceLoad) -> list[dg.AssetCheckResult]:
-    if not done.source.is_in_store:
-        return [_check(done)]
     problem = done.summary.problem
-    answers = dg.AssetCheckResult(
-        check_name=_STORE_CHECK,
+    can_be_read = dg.AssetCheckResult(
+        check_name=_place_check(done.source).name,
         passed=problem is None,
         severity=dg.AssetCheckSeverity.ERROR,
         description=problem,
     )
-    return [_check(done), answers]
+    return [_check(done), can_be_read]
 
 
 def _check(done: operations.SourceLoad) -> dg.AssetCheckResult:

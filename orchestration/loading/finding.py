@@ -3,12 +3,13 @@
 import glob
 import os
 import stat
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from orchestration.loading.stores import StoredObject, list_objects
+from orchestration.loading.stores import StoredObject, StoreUnreachable, list_objects
 from orchestration.sources import Source
 
 _UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".crdownload", ".download", ".filepart")
@@ -40,16 +41,37 @@ class FoundFile:
         return age >= timedelta(seconds=seconds)
 
 
-def find_files(source: Source) -> list[FoundFile]:
-    """Return what the source's folder, glob or store holds, by path, without what is no data."""
+def find_files(source: Source) -> tuple[list[FoundFile], str | None]:
+    """Return what the source's folder, glob or store holds, by path, without what is no data.
+
+    Beside it stands what kept more from being found, and what to do: a store or a folder that
+    cannot be read.
+    """
     if source.is_in_store:
-        return _find_objects(source)
-    found = {path: None for path in _paths(source) if not is_ignored(path.name)}
-    return [
-        entry
-        for path in sorted(found, key=os.fsencode)
-        if (entry := describe(path, source.project_dir)) is not None
-    ]
+        try:
+            return _find_objects(source), None
+        except StoreUnreachable as error:
+            return [], str(error)
+    errors: dict[str, OSError] = {}
+
+    def tell(error: OSError) -> None:
+        path = os.path.normpath(error.filename)
+        # What has gone meanwhile is no problem, nor what a disk keeps for its repair.
+        has_gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+        if not has_gone and "lost+found" not in Path(path).parts:
+            errors.setdefault(path, error)
+
+    paths = {path for path in _paths(source, tell) if not is_ignored(path.name)}
+    found = []
+    for path in sorted(paths, key=os.fsencode):
+        try:
+            entry = describe(path, source.project_dir)
+        except OSError as error:
+            tell(error)
+            continue
+        if entry is not None:
+            found.append(entry)
+    return found, _problem(errors, source.project_dir)
 
 
 def _find_objects(source: Source) -> list[FoundFile]:
@@ -85,7 +107,7 @@ def describe(path: Path, project_dir: Path) -> FoundFile | None:
     """Return what lstat says of the path; None where it is a folder or has gone."""
     try:
         status = os.lstat(path)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     if stat.S_ISDIR(status.st_mode):
         return None
@@ -98,26 +120,73 @@ def describe(path: Path, project_dir: Path) -> FoundFile | None:
     )
 
 
-def _paths(source: Source) -> Iterator[Path]:
+def _paths(source: Source, tell: Callable[[OSError], None]) -> Iterator[Path]:
     place = Path(source.absolute_path)
-    if place.is_dir():
-        yield from _walk(place)
-    elif os.path.lexists(place):
+    if os.path.isdir(place):
+        yield from _walk(place, tell)
+        return
+    if os.path.lexists(place) or not glob.has_magic(source.path):
         yield place
-    else:
-        for match in glob.iglob(str(place), recursive=True):
-            matched = Path(match)
-            if matched.is_dir() and not matched.is_symlink():
-                yield from _walk(matched)
-            else:
-                yield matched
+        return
+    _tell_what_a_glob_does_not(source, tell)
+    for matched in _matches(source, source.path):
+        if os.path.isdir(matched) and not os.path.islink(matched):
+            yield from _walk(matched, tell)
+        else:
+            yield matched
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
+def _matches(source: Source, pattern: str) -> Iterator[Path]:
+    # Not joined before: the project's own folder may have a name that reads as a pattern.
+    for match in glob.iglob(pattern, root_dir=source.project_dir, recursive=True):
+        yield source.project_dir / match
+
+
+def _tell_what_a_glob_does_not(source: Source, tell: Callable[[OSError], None]) -> None:
+    """Look where a glob looks: what it cannot list or look at, it passes over in silence."""
+    parts = Path(source.path).parts
+    for number, part in enumerate(parts):
+        # Below `**` it lists every folder.
+        for above in (number, number + 1) if part == "**" else (number,):
+            for folder in _folders(source, parts[:above]):
+                try:
+                    _list(folder) if glob.has_magic(part) else os.lstat(folder / part)
+                except OSError as error:
+                    tell(error)
+
+
+def _folders(source: Source, parts: Sequence[str]) -> Iterable[Path]:
+    pattern = os.path.join(".", *parts, "")
+    if glob.has_magic(pattern):
+        return _matches(source, pattern)
+    return [source.project_dir / pattern]
+
+
+def _list(folder: Path) -> None:
+    with os.scandir(folder) as entries:
+        deque(entries, maxlen=0)
+
+
+def _walk(folder: Path, tell: Callable[[OSError], None]) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder, onerror=tell):
         links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
         folders[:] = [name for name in folders if not name.startswith(".") and name not in links]
         yield from (Path(parent, name) for name in [*names, *links])
+
+
+def _problem(errors: Mapping[str, OSError], project_dir: Path) -> str | None:
+    """Return which place cannot be read, how many others, and what to do; None if there is none."""
+    if not errors:
+        return None
+    path, error = min(errors.items())
+    others = f"; and {len(errors) - 1:,} more" if len(errors) > 1 else ""
+    advice = (
+        "let the account that loads read it and enter it"
+        if isinstance(error, PermissionError)
+        else "check that its disk is mounted and sound"
+    )
+    why = f"{_shown(Path(path), project_dir)} cannot be read: {error.strerror}"
+    return f"{why}{others}; {advice}, and load again"
 
 
 def _shown(path: Path, project_dir: Path) -> str:

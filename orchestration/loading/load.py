@@ -36,7 +36,7 @@ class LoadSummary:
     source_name: str
     files: tuple[FileOutcome, ...]
     problem: str | None = None
-    """What kept the source's store from being read, wholly or from some file on."""
+    """What kept the source's store or folders from being read, wholly or in part."""
 
     @property
     def read(self) -> int:
@@ -87,10 +87,7 @@ def load_source(
     known = ledger.known_deliveries(connection, source)
     read_otherwise = ledger.files_read_otherwise(connection, source, raw_table)
     read_again: set[str] | None = set() if again else None
-    try:
-        found = find_files(source)
-    except StoreUnreachable as error:
-        return LoadSummary(source.name, (), problem=str(error))
+    found, problem = find_files(source)
     files = [
         File(
             connection, source, raw_table, landing_dir, each, known.get(each.shown_path), read_again
@@ -102,7 +99,6 @@ def load_source(
     teller = Teller(source.name, len(sizes), sum(sizes), on_progress)
     loaded = (outcome for group in _groups(to_read) for outcome in _load_together(group, teller))
     outcomes = []
-    problem = None
     for file in files:
         if file.is_unchanged:
             options = read_otherwise.get(file.known.file_id or "", ()) if file.known else ()

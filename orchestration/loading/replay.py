@@ -68,7 +68,12 @@ def replay_source(
 ) -> tuple[FileReplay, ...]:
     """Put the source's rejected records (of these reasons only) through again, file by file."""
     sweep(landing_dir)
-    find = cache(lambda: {file.shown_path: file for file in find_files(source)})
+
+    @cache
+    def find() -> tuple[dict[str, FoundFile], str | None]:
+        files, problem = find_files(source)
+        return {file.shown_path: file for file in files}, problem
+
     outcomes = []
     for file in ledger.files_with_rejections(connection, source, reasons):
         replay = _Replay(connection, source, raw_table, landing_dir, file, tuple(reasons), find)
@@ -110,7 +115,7 @@ class _Replay:
     landing_dir: Path
     file: ledger.QuarantinedFile
     reasons: tuple[str, ...]
-    find: Callable[[], dict[str, FoundFile]]
+    find: Callable[[], tuple[dict[str, FoundFile], str | None]]
     left: dict[str, list[int]] = field(default_factory=dict)
 
     def replay(self) -> FileReplay:
@@ -296,8 +301,12 @@ class _Replay:
 
     def _read_original(self, why: str, delivery: Delivery) -> None:
         """Read the whole file once more, for the sake of records that cannot be read alone."""
+        files, problem = self.find()
+        found = next(filter(None, map(files.get, self.file.paths)), None)
+        if found is None and problem:
+            self._leave("true", f"{why}, and {problem}")
+            return
         try:
-            found = next(filter(None, map(self.find().get, self.file.paths)), None)
             landed = None if found is None else land(found, self.landing_dir)
         except StoreUnreachable as error:
             self._leave("true", f"{why}, and {error}")

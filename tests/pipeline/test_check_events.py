@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from orchestration import cli
+from tests.references.locked_folders import lock_folders
 
 CALL = {"type": "track", "anonymousId": "a", "timestamp": "2026-03-14T10:34:00Z"}
 ORDER = {
@@ -97,6 +98,17 @@ def test_a_file_that_is_named_twice_is_checked_once(check, tmp_path: Path) -> No
     write_calls(tmp_path / "captures" / "a.jsonl", ("Signed In", {}))
     result = check("captures", "captures/a.jsonl", "--kind", "segment")
     assert (result.exit_code, result.output) == (0, "1 event of 1 file: all as planned\n")
+
+
+def test_a_folder_that_cannot_be_listed_is_told(
+    check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "captures" / "locked").mkdir(parents=True)
+    write_calls(tmp_path / "captures" / "a.jsonl", ("Signed In", {}))
+    lock_folders(monkeypatch, "locked")
+    result = check("captures", "--kind", "segment")
+    assert result.exit_code == 2
+    assert "captures/locked cannot be read: Permission denied" in result.output
 
 
 def test_what_a_source_must_send_is_missed_only_when_asked(check, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from orchestration.publishing import read_publication
 from orchestration.schedules import VERIFY_INCREMENTS
 from orchestration.sensors import build_sensors
 from orchestration.settings import Settings, read_settings
+from tests.references.locked_folders import lock_folders
 from tests.references.other_programs import open_elsewhere
 
 # The order in which the data visits the rooms; no arrow may point back.
@@ -229,18 +230,26 @@ def run_sources(settings: Settings, **config: object) -> dg.ExecuteInProcessResu
     return dg.materialize(assets, run_config={"ops": ops} if config else None)
 
 
+def verdict_on_rejections(result: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:
+    (verdict,) = (
+        check
+        for check in result.get_asset_check_evaluations()
+        if check.check_name == "rejections_are_within_the_limit"
+    )
+    return verdict
+
+
 def test_a_file_over_the_limit_fails_a_check_and_stops_nothing(watched):
     settings, folder = watched
     (folder / "bad.jsonl").write_text("broken\n" * 30)
     result = run_sources(settings)
     assert result.success
-    (check,) = result.get_asset_check_evaluations()
+    check = verdict_on_rejections(result)
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
     assert "bad.jsonl: 30 of 30 records are rejected" in check.description
     assert not check.blocking
     (folder / "bad.jsonl").unlink()
-    (check,) = run_sources(settings).get_asset_check_evaluations()
-    assert check.passed
+    assert verdict_on_rejections(run_sources(settings)).passed
 
 
 def test_a_config_field_reads_a_source_again(watched):
@@ -365,6 +374,19 @@ def test_a_store_out_of_reach_fails_a_check_and_stops_nothing(stored):
     }
     assert {name: check.passed for name, check in checks.items()} == {"far": True, "lost": False}
     assert "Protocol not known: nosuch" in checks["lost"].description
+
+
+def test_a_folder_that_cannot_be_listed_fails_a_check_and_the_sensor_says_so(watched, monkeypatch):
+    settings, folder = watched
+    (folder / "locked").mkdir()
+    lock_folders(monkeypatch, "locked")
+    result = run_sources(settings)
+    assert result.success
+    told = {check.check_name: check for check in result.get_asset_check_evaluations()}
+    check = told["the_folders_can_be_read"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert "exports/locked cannot be read" in check.description
+    assert "s: exports/locked cannot be read" in look(settings).skip_reason.skip_message
 
 
 def test_the_sensor_looks_again_later_while_the_warehouse_is_busy(watched):

@@ -12,6 +12,7 @@ from orchestration.loading import Progress
 from orchestration.loading.formats import json_verdict
 from orchestration.settings import Settings
 from orchestration.status import Totals
+from tests.references.locked_folders import lock_folders
 
 NO_SOURCES = "sources:\n  - {name: shop, kind: generic, path: exports}\n"
 
@@ -100,6 +101,23 @@ def test_a_store_out_of_reach_is_told_and_fails_the_load_after_all_else(invoke, 
     assert "\n    nosuch://bucket/x cannot be read: " in result.output
     assert "shop                 1 file, 1 record (" in result.output
     assert result.output.splitlines()[-1].startswith("Error: far: nosuch://bucket/x cannot be")
+
+
+def test_a_folder_that_cannot_be_listed_fails_the_load_after_all_else(
+    invoke, tmp_path, monkeypatch
+):
+    more = "  - {name: blog, kind: generic, path: more}\n"
+    (tmp_path / "sources.yml").write_text(NO_SOURCES + more)
+    (tmp_path / "exports" / "locked").mkdir()
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "a.jsonl").write_text('{"event_id": "1"}\n')
+    lock_folders(monkeypatch, "locked")
+    result = invoke("load")
+    assert result.exit_code == 1
+    assert "blog                 1 file, 1 record (" in result.output
+    assert result.output.splitlines()[-1].startswith(
+        "Error: shop: exports/locked cannot be read: Permission denied; let the account"
+    )
 
 
 def test_a_file_over_the_limit_is_red_and_fails_the_load_after_all_else(invoke, tmp_path):

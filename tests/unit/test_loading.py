@@ -1,5 +1,6 @@
 """A file is loaded exactly once, whole or not at all, and nothing of it is lost."""
 
+import errno
 import gzip
 import json
 import os
@@ -28,6 +29,7 @@ from orchestration.loading.formats import json_rows, json_text
 from orchestration.loading.landing import land
 from orchestration.loading.reasons import FileRefused
 from orchestration.sources import Column, Format, RawTable, Source
+from tests.references.locked_folders import lock_folders
 
 TYPED = RawTable(
     kind="typed",
@@ -893,6 +895,81 @@ def test_a_glob_chooses_files(shop: Callable[..., Shop]) -> None:
     here.source = replace(here.source, path="inbox/*.jsonl")
     here.load()
     assert here.rows("id") == [("a",)]
+
+
+def test_a_glob_is_only_what_is_configured(tmp_path: Path) -> None:
+    (tmp_path / "work [2026]").mkdir()
+    here = Shop(tmp_path / "work [2026]", TYPED)
+    here.put("a.jsonl", [{"id": "a"}])
+    here.source = replace(here.source, path="inbox/*.jsonl")
+    assert [file.path for file in here.load().files] == ["inbox/a.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "path", ["inbox", "inbox/locked", "inbox/*/*.jsonl", "inbox/**/*.jsonl", "inbox/*", "inbox/l*/"]
+)
+def test_a_folder_that_cannot_be_listed_is_told_and_the_rest_is_loaded(
+    shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    here = shop()
+    for folder in ("locked", "open"):
+        (here.inbox / folder).mkdir()
+        here.put(f"{folder}/a.jsonl", [{"id": folder}])
+    here.source = replace(here.source, path=path)
+    with monkeypatch.context() as patch:
+        lock_folders(patch, "locked")
+        summary = here.load()
+    assert summary.problem == (
+        "inbox/locked cannot be read: Permission denied; let the account that loads read it and "
+        "enter it, and load again"
+    )
+    rest = [] if "/l" in path else [("inbox/open/a.jsonl", "loaded", None)]
+    assert here.statuses() == rest
+    assert here.load().problem is None
+    assert {path for path, _, _ in here.statuses()} >= {"inbox/locked/a.jsonl"}
+
+
+@pytest.mark.parametrize("path", ["inbox", "inbox/*/a.jsonl", "inbox/**/*.jsonl"])
+def test_the_folder_that_a_disk_keeps_for_its_repair_need_not_be_listed(
+    shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    here = shop()
+    (here.inbox / "lost+found").mkdir()
+    here.source = replace(here.source, path=path)
+    lock_folders(monkeypatch, "lost+found")
+    assert here.load().problem is None
+
+
+def test_of_many_folders_that_cannot_be_listed_the_first_is_named(
+    shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = shop()
+    for number in range(3):
+        (here.inbox / f"locked{number}").mkdir()
+    lock_folders(monkeypatch, "locked", OSError(errno.ESTALE, os.strerror(errno.ESTALE)))
+    problem = here.load().problem
+    assert problem is not None
+    assert problem.startswith("inbox/locked0 cannot be read: Stale file handle; and 2 more; check")
+
+
+@pytest.mark.parametrize("path", ["inbox", "inbox/a.jsonl", "inbox/*.jsonl", "in*/a.jsonl"])
+def test_a_file_that_cannot_be_looked_at_is_told(
+    shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    here = shop()
+    here.put("a.jsonl", [{"id": "1"}])
+    here.source = replace(here.source, path=path)
+    lstat = os.lstat
+
+    def denied(path: Any, **more: Any) -> os.stat_result:
+        if str(path).endswith("a.jsonl"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return lstat(path, **more)
+
+    monkeypatch.setattr(os, "lstat", denied)
+    summary = here.load()
+    assert summary.problem is not None
+    assert summary.problem.startswith("inbox/a.jsonl cannot be read: Permission denied; ")
 
 
 def test_a_column_that_the_twin_gained_is_added(shop: Callable[..., Shop]) -> None:

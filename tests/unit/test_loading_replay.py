@@ -18,6 +18,7 @@ from orchestration.loading.formats import json_text, json_verdict
 from orchestration.loading.landing import StillChanging
 from orchestration.loading.stores import StoreUnreachable
 from orchestration.sources import Column, Format, RawTable
+from tests.references.locked_folders import lock_folders
 from tests.unit.test_loading import MAPPED, TYPED, Shop
 from tests.unit.test_loading_zip import zip_of
 
@@ -295,6 +296,19 @@ def test_a_file_that_cannot_be_had_now_leaves_its_records(
         (outcome,) = replay(here)
     assert outcome.left == {f"no record of its format can be read alone, and {told}": [2, 4]}
     assert replay(here)[0].replayed == 2
+
+
+def test_records_are_left_where_the_folder_of_their_file_cannot_be_listed(
+    shop: Callable[..., Shop], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = shop()
+    here.put("file", exported("parquet", tmp_path))
+    here.load()
+    mend_types(here)
+    lock_folders(monkeypatch, "inbox")
+    (outcome,) = replay(here)
+    ((why, numbers),) = outcome.left.items()
+    assert (numbers, "and inbox cannot be read: Permission denied" in why) == ([2, 4], True)
 
 
 def test_the_file_is_found_under_another_name(shop: Callable[..., Shop], tmp_path: Path) -> None:

@@ -37,7 +37,9 @@ def put(key: str, *ids: str) -> None:
 
 
 def found(shop: Shop, path: str) -> list[str]:
-    return [file.shown_path for file in find_files(replace(shop.source, path=path))]
+    files, problem = find_files(replace(shop.source, path=path))
+    assert problem is None
+    return [file.shown_path for file in files]
 
 
 def statuses(shop: Shop) -> list[tuple[str, str | None]]:
