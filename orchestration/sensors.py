@@ -1,7 +1,12 @@
-"""What starts a run when something happens: new export files. Off until somebody turns it on."""
+"""What starts a run when something happens: new export files. Off until somebody turns it on.
+
+A file is new until it stands in the ledger. Dagster starts one run for the same new files in an
+hour: a load that fails is tried again in the next, and no failure starts a run at every look.
+"""
 
 import hashlib
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -12,7 +17,7 @@ from orchestration.loading.landing import is_being_written
 from orchestration.operations import Configuration
 from orchestration.schedules import LOAD_BUILD_PUBLISH
 from orchestration.settings import Settings
-from orchestration.status import read_known_files
+from orchestration.status import KnownFile, read_known_files
 
 _SECONDS_BETWEEN_LOOKS = 60
 
@@ -25,16 +30,19 @@ def build_sensors(settings: Settings, configuration: Configuration) -> list[dg.S
         job=LOAD_BUILD_PUBLISH,
         minimum_interval_seconds=_SECONDS_BETWEEN_LOOKS,
         default_status=dg.DefaultSensorStatus.STOPPED,
-        description="Starts the whole job when a source's folder holds a file not yet loaded.",
+        description=(
+            "Starts the whole job when a source's folder holds a file not yet loaded; for the same "
+            "files once an hour, until they are."
+        ),
     )
     def new_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         found, problems = _find(configuration)
         for problem in problems:
             context.log.error(problem)
-        if _fingerprint(found) == context.cursor:
-            return dg.SkipReason(
-                _told("No file was added or changed since the last look", problems)
-            )
+        # Of files that are all loaded, in a warehouse that nobody has written since.
+        cursor = _fingerprint([*found, _state_of(settings)])
+        if cursor == context.cursor:
+            return _skip("No file was added or changed since the last look", problems)
         with locking.share(settings.lock_path) as holder:
             if holder:
                 return dg.SkipReason(f"The warehouse is busy: {holder}.")
@@ -42,44 +50,59 @@ def build_sensors(settings: Settings, configuration: Configuration) -> list[dg.S
                 known = read_known_files(settings)
             except LoadingStopped as error:
                 return dg.SkipReason(str(error))
-        new = [file for file in found if _identity(file) not in known]
-        # Files that are still being written stay out of the cursor, so that they are looked at
-        # again when they are not.
-        waiting = {file.shown_path for file in new if is_being_written(file)}
-        new = [file for file in new if file.shown_path not in waiting]
-        cursor = _fingerprint(file for file in found if file.shown_path not in waiting)
-        if not new:
-            what = "New files are still being written" if waiting else "Every file is loaded"
-            return dg.SensorResult(cursor=cursor, skip_reason=_told(what, problems))
-        run = dg.RunRequest(run_key=_fingerprint(new), tags={"new_files": str(len(new))})
-        return dg.SensorResult(cursor=cursor, run_requests=[run])
+        new = {identity: file for identity, file in found.items() if identity not in known}
+        ready = [identity for identity, file in new.items() if not is_being_written(file)]
+        if ready:
+            run_key = f"{_fingerprint(ready)} {_hour()}"
+            return dg.SensorResult(
+                run_requests=[dg.RunRequest(run_key, tags={"new_files": str(len(ready))})]
+            )
+        if new:
+            return _skip("New files are still being written", problems)
+        return dg.SensorResult(cursor=cursor, skip_reason=_skip("Every file is loaded", problems))
 
     return [new_files]
 
 
-def _find(configuration: Configuration) -> tuple[list[FoundFile], list[str]]:
+def _find(configuration: Configuration) -> tuple[dict[KnownFile, FoundFile], list[str]]:
     """Return the files of all sources, and which stores and folders cannot be read."""
-    found: list[FoundFile] = []
+    found: dict[KnownFile, FoundFile] = {}
     problems: list[str] = []
     for source in configuration.sources:
         files, problem = find_files(source)
         if problem:
             problems.append(f"{source.name}: {problem}")
-        found += [file for file in files if file.is_older_than(source.settle_seconds)]
+        for file in files:
+            # Where nothing is to settle, neither has a file of the future to: it is loaded, too.
+            if not source.settle_seconds or file.is_older_than(source.settle_seconds):
+                found[_identity(source.name, file)] = file
     return found, problems
 
 
-def _told(what: str, problems: list[str]) -> str:
-    return "; ".join([what, *problems]) + "."
+def _skip(what: str, problems: list[str]) -> dg.SkipReason:
+    return dg.SkipReason("; ".join([what, *problems]) + ".")
 
 
-def _identity(file: FoundFile) -> tuple[str, int, object, str | None]:
-    return file.shown_path, file.size_bytes, file.modified_at, file.etag
+def _identity(source_name: str, file: FoundFile) -> KnownFile:
+    return source_name, file.shown_path, file.size_bytes, file.modified_at, file.etag
 
 
-def _fingerprint(files: Iterable[FoundFile]) -> str:
+def _state_of(settings: Settings) -> tuple[int, int] | None:
+    """Return what changes when the warehouse is written, removed or replaced."""
+    try:
+        status = settings.warehouse_path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _fingerprint(identities: Iterable[object]) -> str:
     """Return what changes whenever a file comes, goes, grows or is written to."""
     digest = hashlib.sha256()
-    for identity in sorted(repr(_identity(file)) for file in files):
+    for identity in sorted(map(repr, identities)):
         digest.update(identity.encode())
     return digest.hexdigest()
+
+
+def _hour() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d %H}"

@@ -15,6 +15,8 @@ from orchestration.publishing import Build, Publication, read_last_build, read_p
 from orchestration.settings import Settings
 
 Rejections = list[tuple[str, int]]
+KnownFile = tuple[str, str, int, datetime, str | None]
+"""Source, path, size, time and tag of a file."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,8 @@ def read_history(settings: Settings, source_name: str) -> tuple[SourceStatus, Re
     return source, rejections
 
 
-def read_known_files(settings: Settings) -> set[tuple[str, int, datetime, str | None]]:
-    """Return path, size, time and tag of every file in the ledger, loaded or not.
+def read_known_files(settings: Settings) -> set[KnownFile]:
+    """Return every file in the ledger, loaded or not.
 
     Call with the warehouse lock held or shared; nobody else is waited for.
     """
@@ -130,7 +132,7 @@ def read_known_files(settings: Settings) -> set[tuple[str, int, datetime, str | 
     with open_to_read(settings.warehouse_path, wait_seconds=0) as connection:
         return set(
             connection.execute(
-                "select path, size_bytes, modified_at, etag from raw.load_files"
+                "select source_name, path, size_bytes, modified_at, etag from raw.load_files"
             ).fetchall()
         )
 

@@ -1,6 +1,7 @@
 """What Dagster shows and runs: the graph reads left to right, and the whole job works."""
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -304,16 +305,62 @@ def look(settings: Settings, cursor: str | None = None) -> dg.SensorResult | dg.
         return sensor(context)
 
 
-def test_a_new_file_starts_one_run_and_only_one(watched):
+def test_a_new_file_starts_one_run_and_is_then_left_alone(watched):
     settings, folder = watched
     seen = look(settings)
     assert (seen.run_requests, seen.skip_reason.skip_message) == ([], "Every file is loaded.")
+    assert "No file was added" in look(settings, seen.cursor).skip_message
     (folder / "day_2.jsonl").write_text(export("shop", 2))
-    first = look(settings, seen.cursor)
-    assert len(first.run_requests) == 1
-    assert isinstance(look(settings, first.cursor), dg.SkipReason)
-    # Even without its cursor the same file asks for the same run, which Dagster starts once.
-    assert look(settings).run_requests[0].run_key == first.run_requests[0].run_key
+    assert len(look(settings, seen.cursor).run_requests) == 1
+    operations.load(settings)
+    seen = look(settings, seen.cursor)
+    assert (seen.run_requests, seen.skip_reason.skip_message) == ([], "Every file is loaded.")
+    assert "No file was added" in look(settings, seen.cursor).skip_message
+
+
+def test_a_file_that_is_not_loaded_starts_a_run_an_hour(watched, monkeypatch):
+    settings, folder = watched
+    cursor = look(settings).cursor
+    (folder / "day_2.jsonl").write_text(export("shop", 2))
+    run_keys = []
+    for hour in (10, 10, 11):
+        monkeypatch.setattr(sensors, "_hour", lambda hour=hour: f"2026-03-14 {hour}")
+        result = look(settings, cursor)
+        (request,) = result.run_requests
+        run_keys.append(request.run_key)
+        cursor = result.cursor or cursor
+    # Of those with one key, Dagster starts the first.
+    assert run_keys[0] == run_keys[1] != run_keys[2]
+
+
+def test_a_file_of_the_future_starts_a_run(watched):
+    settings, folder = watched
+    (folder / "day_2.jsonl").write_text(export("shop", 2))
+    tomorrow = time.time() + 24 * 3600
+    os.utime(folder / "day_2.jsonl", (tomorrow, tomorrow))
+    assert len(look(settings).run_requests) == 1
+    text = settings.sources_path.read_text()
+    settings.sources_path.write_text(text.replace("path:", "settle_seconds: 60, path:"))
+    assert look(settings).run_requests == []
+
+
+@pytest.mark.parametrize("is_prepared", [False, True])
+def test_all_files_are_new_to_a_new_warehouse(watched, is_prepared):
+    settings, _ = watched
+    cursor = look(settings).cursor
+    settings.warehouse_path.unlink()
+    if is_prepared:
+        operations.prepare(settings)
+    assert len(look(settings, cursor).run_requests) == 1
+
+
+def test_the_files_of_another_source_are_new_to_one_with_the_same_path(watched):
+    settings, _ = watched
+    text = settings.sources_path.read_text()
+    settings.sources_path.write_text(
+        text.replace("exports}]", "exports}, {name: other, kind: generic, path: exports}]")
+    )
+    assert len(look(settings).run_requests) == 1
 
 
 def test_a_file_that_grew_is_new(watched):
@@ -331,10 +378,9 @@ def test_a_file_that_is_being_written_starts_a_run_once_it_is_closed(watched):
         file.write(export("shop", 2))
         file.flush()
         waiting = look(settings, seen.cursor)
-        assert waiting.run_requests == []
-        assert "still being written" in waiting.skip_reason.skip_message
+        assert "still being written" in waiting.skip_message
     # Closing it changes neither its size nor its time.
-    assert len(look(settings, waiting.cursor).run_requests) == 1
+    assert len(look(settings, seen.cursor).run_requests) == 1
 
 
 @pytest.fixture
@@ -355,13 +401,11 @@ def stored(watched) -> Settings:
 
 
 def test_the_sensor_looks_into_stores_and_says_which_do_not_answer(stored):
-    first = look(stored)
-    assert len(first.run_requests) == 1
+    assert len(look(stored).run_requests) == 1
     assert [load.summary.problem is None for load in operations.load(stored)] == [True, True, False]
-    seen = look(stored, first.cursor)
-    assert isinstance(seen, dg.SkipReason)
-    assert "nosuch://events/ cannot be read" in seen.skip_message
-    assert look(stored).skip_reason.skip_message.startswith("Every file is loaded; lost: nosuch")
+    seen = look(stored)
+    assert seen.skip_reason.skip_message.startswith("Every file is loaded; lost: nosuch")
+    assert "nosuch://events/ cannot be read" in look(stored, seen.cursor).skip_message
 
 
 def test_a_store_out_of_reach_fails_a_check_and_stops_nothing(stored):
