@@ -153,6 +153,7 @@ def read_sources(connection: duckdb.DuckDBPyConnection) -> tuple[SourceStatus, .
             sources.freshness_hours
         from raw.sources as sources
         left join raw.load_files as files on files.source_name = sources.source_name
+        where sources.is_configured
         group by all
         order by sources.source_name
         """

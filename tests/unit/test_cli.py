@@ -263,6 +263,17 @@ def test_status_counts_what_was_loaded(invoke, tmp_path):
     assert "last build: none; run: clickstream build" in lines
 
 
+def test_status_says_nothing_of_a_source_that_is_no_longer_configured(invoke, tmp_path):
+    sources = NO_SOURCES.replace("path:", "freshness_hours: 1, path:")
+    (tmp_path / "sources.yml").write_text(sources)
+    invoke("prepare")
+    assert "(stale: expected every 1 h)" in invoke("status").output
+    (tmp_path / "sources.yml").write_text(NO_SOURCES.replace("shop", "other"))
+    invoke("prepare")
+    lines = invoke("status").output.splitlines()
+    assert [line.split()[0] for line in lines[:3] if line] == ["source", "other"]
+
+
 def test_status_waits_for_nobody(invoke, settings):
     invoke("prepare")
     with locking.hold(settings.lock_path, "clickstream build"):
