@@ -10,9 +10,6 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
 
-# In C where PyYAML was built with it: reading all twins takes 0.1 s then, not a second.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
 READERS = ("json", "csv", "parquet", "avro", "lines", "w3c")
 
 _NESTED_TYPES = ("varchar", "json")
@@ -23,6 +20,8 @@ EARLIEST_DATE = date(2000, 1, 1)
 """What happened before is implausible, unless a source says otherwise."""
 MAX_REJECTED_SHARE = 0.05
 """Of a file of which more is rejected, nothing is loaded, unless a source says otherwise."""
+_MOST_SECONDS = 365 * 24 * 3600
+_MOST_HOURS = 10 * 365 * 24
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # A key may have slashes in it, and a port be followed by a path with an @; signed URLs end in one.
@@ -504,7 +503,8 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_zone(value: Any) -> bool:
-    if not _is_text(value) or value not in available_timezones():
+    # The machine's own zone has no name that DuckDB knows.
+    if not _is_text(value) or value not in available_timezones() - {"localtime"}:
         return False
     return ZoneInfo(value) is not None
 
@@ -532,8 +532,8 @@ def _is_only(value: Any) -> bool:
     )
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+def _is_number(value: Any, most: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most
 
 
 _CHECKS: Mapping[str, tuple[Any, str]] = {
@@ -562,13 +562,16 @@ _CHECKS: Mapping[str, tuple[Any, str]] = {
         lambda value: isinstance(value, date) and not isinstance(value, datetime),
         "a day such as 2000-01-01, without quotes",
     ),
-    "settle_seconds": (_is_number, "a number of seconds, 0 or more"),
+    "settle_seconds": (
+        lambda value: _is_number(value, _MOST_SECONDS),
+        f"a number of seconds, from 0 to {_MOST_SECONDS}",
+    ),
     "freshness_hours": (
-        lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,
-        "a whole number of hours",
+        lambda value: isinstance(value, int) and _is_number(value, _MOST_HOURS) and value > 0,
+        f"a whole number of hours, from 1 to {_MOST_HOURS}",
     ),
     "max_rejected_share": (
-        lambda value: _is_number(value) and value <= 1,
+        lambda value: _is_number(value, 1),
         "a share from 0 to 1, such as 0.05",
     ),
 }
@@ -577,9 +580,33 @@ _CHECKS: Mapping[str, tuple[Any, str]] = {
 # ---------------------------------------------------------------- shared
 
 
+# In C where PyYAML was built with it: reading all twins takes 0.1 s then, not a second.
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """Refuses a key that is given twice, of which YAML would take the last."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._checked: set[yaml.MappingNode] = set()
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        # Merged keys (`<<`) stand in the node afterwards, beside its own that replace them.
+        if node not in self._checked:
+            self._checked.add(node)
+            self._check_keys(node)
+        super().flatten_mapping(node)
+
+    def _check_keys(self, node: yaml.MappingNode) -> None:
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if (key.tag, key.value) in seen:
+                line = key.start_mark.line + 1
+                raise yaml.YAMLError(f"line {line}: the key {key.value!r} is given twice")
+            seen.add((key.tag, key.value))
+
+
 def _read_yaml(path: Path) -> Any:
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
         raise SourcesError(f"{path}: cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -1,9 +1,12 @@
 """sources.yml and the staging twins are read whole, or every problem in them is named."""
 
 from pathlib import Path
+from zoneinfo import available_timezones
 
+import duckdb
 import pytest
 
+from orchestration import sources
 from orchestration.sources import SourcesError, read_raw_tables, read_sources
 
 TWIN = """
@@ -222,6 +225,8 @@ def test_every_problem_is_told_at_once(tmp_path: Path, staging: Path) -> None:
           - {name: e, kind: shop, path: x}
           - {name: e, kind: shop, path: y, settle_seconds: -1}
           - just text
+          - {name: f, kind: shop, path: x, freshness_hours: 99999999999, settle_seconds: .inf}
+          - {name: g, kind: shop, path: x, timezone: localtime}
         """,
     )
     told = problems_of(path, staging)
@@ -236,9 +241,46 @@ def test_every_problem_is_told_at_once(tmp_path: Path, staging: Path) -> None:
         "source 'd' has format = 'csv'; the kind 'shop' has json_lines, table",
         "settle_seconds = -1",
         "number 7 is 'just text'",
+        "source 'f' has freshness_hours = 99999999999; expected a whole number of hours, from 1 to",
+        "source 'f' has settle_seconds = inf; expected a number of seconds, from 0 to",
+        "source 'g' has timezone = 'localtime'; expected an IANA time zone",
     ):
         assert part in told
     assert all(line.startswith(str(path)) for line in told.splitlines())
+
+
+def test_every_zone_that_is_taken_is_known_to_the_warehouse() -> None:
+    known = {zone for (zone,) in duckdb.sql("select name from pg_timezone_names()").fetchall()}
+    taken = {zone for zone in available_timezones() if sources._is_zone(zone)}
+    assert "Europe/Berlin" in taken
+    assert taken - known == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("sources: []\nsources: []\n", "the key 'sources' is given twice"),
+        (
+            "sources:\n  - name: e\n    kind: shop\n    path: x\n    path: y\n",
+            "line 5: the key 'path' is given twice",
+        ),
+        ("sources:\n  - {name: e, mapping: {user: a, user: b}}\n", "the key 'user' is given twice"),
+    ],
+)
+def test_a_key_may_not_be_given_twice(tmp_path: Path, staging: Path, text: str, told: str) -> None:
+    assert told in problems_of(write_sources(tmp_path, text), staging)
+
+
+def test_a_source_may_take_keys_of_another_and_replace_them(tmp_path: Path, staging: Path) -> None:
+    text = """
+        sources:
+          - &shop {name: a, kind: shop, path: x, mapping: &own {user: id}}
+          - &other {<<: *shop, name: b, mapping: {<<: *own, event_id: id, user: nobody}}
+          - {<<: *other, name: c}
+    """
+    a, b, c = read_sources(write_sources(tmp_path, text), read_raw_tables(staging))
+    assert (a.path, b.path, b.mapping) == ("x", "x", {"user": "nobody", "event_id": "id"})
+    assert (c.name, c.mapping) == ("c", b.mapping)
 
 
 def test_two_sources_may_not_share_a_name(tmp_path: Path, staging: Path) -> None:
