@@ -196,7 +196,7 @@ def status(settings: Settings) -> None:
 @command
 def query(settings: Settings, sql: str) -> None:
     """Ask the published marts a question, such as "from marts.sessions limit 5"."""
-    click.echo(publishing.query(settings.published_path, sql))
+    click.echo(publishing.query(settings, sql))
 
 
 @main.command("check-events")

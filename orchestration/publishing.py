@@ -88,7 +88,6 @@ class Publication:
     path: Path
     published_at: datetime
     build_id: str
-    built_at: datetime
     loaded_through_at: datetime | None
     data_through_at: datetime | None
     tables: tuple[PublishedTable, ...]
@@ -180,35 +179,35 @@ def read_publication(path: Path) -> Publication | None:
         rows = connection.execute(
             """
             select
-                published_at, build_id, built_at, loaded_through_at, data_through_at,
+                published_at, build_id, loaded_through_at, data_through_at,
                 table_schema, table_name, row_count
             from main.published
             order by table_schema, table_name
             """
         ).fetchall()
-    published_at, build_id, built_at, loaded_through_at, data_through_at = rows[0][:5]
+    published_at, build_id, loaded_through_at, data_through_at = rows[0][:4]
     return Publication(
         path=path,
         published_at=published_at,
         build_id=build_id,
-        built_at=built_at,
         loaded_through_at=loaded_through_at,
         data_through_at=data_through_at,
-        tables=tuple(PublishedTable(*row[5:]) for row in rows),
+        tables=tuple(PublishedTable(*row[4:]) for row in rows),
         size_bytes=path.stat().st_size,
     )
 
 
-def query(published_path: Path, sql: str) -> str:
+def query(settings: Settings, sql: str) -> str:
     """Return what a question finds in the published file, as a table of text.
 
     Raises PublishRefused where nothing was published yet, and duckdb.Error for what is no query.
     """
-    if not published_path.exists():
-        raise PublishRefused(f"{published_path} does not exist; publish first: clickstream run")
-    closed = {"enable_external_access": "false", "autoload_known_extensions": "false"}
-    with duckdb.connect(str(published_path), read_only=True, config=closed) as connection:
+    path = settings.published_path
+    if not path.exists():
+        raise PublishRefused(f"{path} does not exist; publish first: clickstream run")
+    with duckdb.connect(str(path), read_only=True, config=_limits(settings)) as connection:
         connection.execute("set TimeZone = 'UTC'")
+        connection.execute("set enable_external_access = false")
         relation = connection.sql(sql)
         text = io.StringIO()
         if relation is not None:
@@ -238,14 +237,7 @@ def _write_copy(
 @contextmanager
 def _both_files(settings: Settings, copy_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse for reading and the copy for writing, and nothing else."""
-    config = {
-        "memory_limit": settings.memory_limit,
-        "threads": str(settings.threads),
-        "temp_directory": str(settings.temp_dir),
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-    }
-    with duckdb.connect(config=config) as connection:
+    with duckdb.connect(config=_limits(settings)) as connection:
         connection.execute("set TimeZone = 'UTC'")
         attach = f"attach {literal(str(settings.warehouse_path))} as {_WAREHOUSE} (read_only)"
         when_free(settings.warehouse_path, lambda: connection.execute(attach))
@@ -255,6 +247,16 @@ def _both_files(settings: Settings, copy_path: Path) -> Iterator[duckdb.DuckDBPy
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
         yield connection
+
+
+def _limits(settings: Settings) -> dict[str, str]:
+    return {
+        "memory_limit": settings.memory_limit,
+        "threads": str(settings.threads),
+        "temp_directory": str(settings.temp_dir),
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
 
 
 def _copy_relation(connection: duckdb.DuckDBPyConnection, relation: Relation) -> None:

@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -14,7 +15,7 @@ import pytest
 from orchestration import dbt, publishing
 from orchestration.publishing import PublishRefused, previous_path, publish, read_publication
 from orchestration.settings import PROJECT_DIR, Settings
-from tests.references.warehouses import BuiltWarehouse, with_project
+from tests.references.warehouses import with_project
 
 PASSED = "('b1', timestamp '2026-01-01 10:00', 'completed', 'build', true, true, 0, 0, null)"
 FAILED = (
@@ -344,17 +345,24 @@ def test_dbt_records_whether_a_build_was_whole_and_passed(
     assert run.succeeded == passed
 
 
-def test_a_question_is_answered_from_the_published_file_and_changes_nothing(
-    built_warehouse: BuiltWarehouse,
-) -> None:
-    published = built_warehouse.settings.published_path
-    answer = publishing.query(published, "select count(*) as n from marts.sessions where 1 = 2")
+def test_a_question_is_answered_from_the_published_file_and_changes_nothing(built) -> None:
+    publish(built)
+    answer = publishing.query(built, "select count(*) as n from marts.events where 1 = 2")
     assert "│     0 │" in answer
-    for question in ("drop table marts.sessions", "copy marts.sessions to 'x.csv'"):
+    for question in ("drop table marts.events", "copy marts.events to 'x.csv'"):
         with pytest.raises(duckdb.Error):
-            publishing.query(published, question)
+            publishing.query(built, question)
 
 
-def test_a_question_before_any_publication_says_what_to_do(tmp_path: Path) -> None:
+def test_a_question_keeps_within_the_limits_of_the_settings(built) -> None:
+    publish(built)
+    limited = replace(built, memory_limit="64MB", threads=1)
+    limits = publishing.query(
+        limited, "select current_setting('memory_limit') as memory, current_setting('threads') as n"
+    )
+    assert "61.0 MiB" in limits and "│     1 │" in limits
+
+
+def test_a_question_before_any_publication_says_what_to_do(settings) -> None:
     with pytest.raises(PublishRefused, match="clickstream run"):
-        publishing.query(tmp_path / "none.duckdb", "select 1")
+        publishing.query(settings, "select 1")

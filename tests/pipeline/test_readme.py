@@ -17,7 +17,7 @@ QUESTIONS = re.findall(r"```sql\n(.*?)\n```\n```text\n(.*?)\n```", README, re.DO
 def test_a_question_of_the_readme_has_the_answer_it_shows(
     built_warehouse: BuiltWarehouse, question: str, answer: str
 ) -> None:
-    assert query(built_warehouse.settings.published_path, question) == answer
+    assert query(built_warehouse.settings, question) == answer
 
 
 def test_the_readme_asks_five_questions() -> None:

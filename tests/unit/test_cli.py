@@ -138,7 +138,7 @@ def test_run_publishes_what_is_sound_and_then_fails_over_the_limit(invoke, tmp_p
     (tmp_path / "exports" / "a.jsonl").write_text("broken\n" * 30)
     done = []
     built = dbt.DbtRun(0, 0.0, ())
-    copy = publishing.Publication(tmp_path / "x", None, "b", None, None, None, (), 0)
+    copy = publishing.Publication(tmp_path / "x", None, "b", None, None, (), 0)
     totals = Totals(0, 0, 0, 0, 0, 0, 0)
     monkeypatch.setattr(operations, "build", lambda *_, **__: done.append("built") or built)
     monkeypatch.setattr(publishing, "publish", lambda _: done.append("published") or copy)
