@@ -31,8 +31,6 @@ class NodeResult:
 
     unique_id: str
     status: str
-    message: str
-    seconds: float
 
     @property
     def name(self) -> str:
@@ -216,12 +214,7 @@ def _read_results(path: Path) -> Iterator[NodeResult]:
     if not path.exists():
         return
     for result in json.loads(path.read_text())["results"]:
-        yield NodeResult(
-            unique_id=result["unique_id"],
-            status=result["status"],
-            message=result["message"] or "",
-            seconds=result["execution_time"],
-        )
+        yield NodeResult(result["unique_id"], result["status"])
 
 
 def _is_current(manifest_path: Path, settings: Settings) -> bool:

@@ -30,23 +30,20 @@ class LandedFile:
 
     path: Path
     sha256: str
-    size_bytes: int
 
 
 def land(found: FoundFile, landing_dir: Path) -> LandedFile:
     """Copy the file to `<sha256>.landed` in the landing folder while hashing it."""
     incoming = landing_dir / "incoming.part"
     digest = hashlib.sha256()
-    size = 0
     with stop_on_full_disk(landing_dir, found.size_bytes), open(incoming, "wb") as copy:
         for chunk in _chunks(found):
             digest.update(chunk)
-            size += len(chunk)
             copy.write(chunk)
     # No fsync: a copy never outlives the load that made it, so a crash has nothing to lose here.
     path = landing_dir / f"{digest.hexdigest()}.landed"
     os.replace(incoming, path)
-    return LandedFile(path, digest.hexdigest(), size)
+    return LandedFile(path, digest.hexdigest())
 
 
 def is_being_written(found: FoundFile) -> bool:

@@ -1,5 +1,6 @@
 """Views and seeds stay as they are until something in the project differs."""
 
+import json
 from pathlib import Path
 
 import duckdb
@@ -36,10 +37,11 @@ def made_by(project: Settings, *arguments: str) -> set[str]:
     """Build, and return what was made and not kept."""
     run = dbt.run_dbt(project, "build", "--partial-parse", *arguments)
     assert run.succeeded, run.failed
+    results = json.loads((project.dbt_run_dir / "run_results.json").read_text())["results"]
     return {
-        result.name
-        for result in run.results
-        if not result.unique_id.startswith("operation.") and result.message != "KEPT"
+        result["unique_id"].split(".")[2]
+        for result in results
+        if not result["unique_id"].startswith("operation.") and result["message"] != "KEPT"
     }
 
 
