@@ -19,6 +19,7 @@ from pathlib import Path
 import duckdb
 import yaml
 
+from benchmarks.quoting import literal
 from orchestration.settings import read_settings
 from orchestration.sources import RawTable, read_raw_tables
 
@@ -152,7 +153,7 @@ def generate(
                 target = folder / f"events_{date:%Y%m%d}{export.suffix}"
                 plain = Path(work, f"{name}-{day}") if export.is_gzipped else target
                 statement = _statement(connection, name, day, raw_tables)
-                connection.execute(f"copy ({statement}) to '{_quoted(plain)}' ({export.options})")
+                connection.execute(f"copy ({statement}) to {literal(plain)} ({export.options})")
                 if export.is_gzipped:
                     compressing.append(pool.submit(_compress, plain, target))
                     if len(compressing) > threads:
@@ -222,10 +223,6 @@ def _compress(plain: Path, target: Path) -> None:
     ):
         shutil.copyfileobj(source, packed, 1 << 20)
     plain.unlink()
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
 
 
 def _write_sources(output: Path) -> None:

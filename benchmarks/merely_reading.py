@@ -7,6 +7,7 @@ import sys
 
 import duckdb
 
+from benchmarks.quoting import literal
 from orchestration.settings import read_settings
 from orchestration.sources import RawTable, read_raw_tables
 
@@ -28,10 +29,10 @@ def main() -> None:
 def _select(table: RawTable, file_format: str, files: str) -> str:
     if file_format == "parquet":
         names = ", ".join(f'"{column.name}"' for column in table.columns)
-        return f"select {names} from read_parquet('{files}')"
+        return f"select {names} from read_parquet({literal(files)})"
     types = ", ".join(f"'{column.name}': '{column.data_type}'" for column in table.columns)
     return (
-        f"from read_json('{files}', format = 'newline_delimited', auto_detect = false, "
+        f"from read_json({literal(files)}, format = 'newline_delimited', auto_detect = false, "
         f"columns = {{{types}}})"
     )
 

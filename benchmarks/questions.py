@@ -25,6 +25,7 @@ from benchmarks.measuring import (
     spread,
     write_section,
 )
+from benchmarks.quoting import literal
 from orchestration.settings import PROJECT_DIR
 
 RIVALS_PYTHON = PROJECT_DIR / ".venv-bench" / "bin" / "python"
@@ -174,7 +175,7 @@ def _rivals() -> str:
 
 
 def _answer(request: Request, question: Question, engine: str) -> str:
-    return f"from '{replace(request, question=question.to(engine)).answer(engine)}'"
+    return f"from {literal(replace(request, question=question.to(engine)).answer(engine))}"
 
 
 def _row(question: Question, turns: Turns) -> str:

@@ -4,13 +4,15 @@ import sys
 
 import duckdb
 
+from benchmarks.quoting import literal
+
 
 def main() -> None:
     """Write the rows of one file into the other."""
     packed, plain = sys.argv[1:]
     with duckdb.connect() as connection:
         connection.execute(
-            f"copy (from read_parquet('{packed}')) to '{plain}' "
+            f"copy (from read_parquet({literal(packed)})) to {literal(plain)} "
             "(format parquet, compression uncompressed, dictionary_size_limit 1)"
         )
 

@@ -5,6 +5,7 @@ import shutil
 from chdb.session import Session
 
 from benchmarks.engines.asking import SQL, Request, read_request, take_time
+from benchmarks.quoting import literal
 
 ENGINE = "clickhouse"
 
@@ -31,7 +32,9 @@ def _store(session: Session, request: Request) -> None:
     session.query((SQL / ENGINE / "events.sql").read_text())
 
     def fill() -> None:
-        session.query(f"insert into events select * from file('{request.events}', Parquet)")
+        # Here a backslash begins an escape.
+        events = literal(request.events).replace("\\", "\\\\")
+        session.query(f"insert into events select * from file({events}, Parquet)")
         session.query("optimize table events final")
 
     take_time(request, fill, times=1)

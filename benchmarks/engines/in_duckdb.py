@@ -6,6 +6,7 @@ python -m benchmarks.engines.in_duckdb QUESTION FOLDER
 import duckdb
 
 from benchmarks.engines.asking import SQL, Request, read_request, take_time
+from benchmarks.quoting import literal
 
 ENGINE = "duckdb"
 
@@ -31,7 +32,7 @@ def main() -> None:
 def _store(connection: duckdb.DuckDBPyConnection, request: Request) -> None:
     def fill() -> None:
         connection.execute(
-            f"create table events as from '{request.events}' "
+            f"create table events as from {literal(request.events)} "
             "order by device_id, occurred_at, event_id"
         )
         connection.execute("checkpoint")
@@ -53,7 +54,7 @@ def _answer(connection: duckdb.DuckDBPyConnection, request: Request) -> None:
         connection.execute(f"create or replace temp table answer as {_sql(request.question)}")
 
     take_time(request, ask)
-    connection.execute(f"copy answer to '{request.answer(ENGINE)}' (format parquet)")
+    connection.execute(f"copy answer to {literal(request.answer(ENGINE))} (format parquet)")
 
 
 def _sql(name: str) -> str:
