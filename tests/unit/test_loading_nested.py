@@ -140,6 +140,52 @@ def test_what_is_kept_of_a_record_does_not_depend_on_the_others(
     assert json.loads(kept["3"]) == other
 
 
+@pytest.mark.parametrize("n", ["5", "none"])
+def test_members_are_kept_by_name_wherever_they_stood(shop: Callable[..., Shop], n: str) -> None:
+    here = shop()
+    # Of a typed table, a value that does not fit has each record looked at.
+    here.put("a.jsonl", [{"place": {"z": 3, "b": 1}, "zz": 1}, {"n": n}])
+    here.put("b.jsonl", [{"zz": 1, "place": {"b": 1, "z": 3}}, {"place": {"a": 0}}, {"n": n}])
+    here.load()
+    kept = here.query("select _other_fields::varchar from raw.typed_events where _row_number = 1")
+    assert kept == [('{"zz":1,"place":{"b":1,"z":3}}',)] * 2
+
+
+def test_what_is_kept_of_a_record_is_the_same_text_in_any_format(
+    shop: Callable[..., Shop],
+) -> None:
+    here = shop()
+    names = ["id", "plan", "gr\u00f6\u00dfe", "colour"]
+    for order in (names, names[::-1]):
+        here.put(f"{order[0]}.csv", ",".join(order) + "\n" + ",".join(order))
+        here.put(f"{order[0]}.jsonl", [{name: name for name in order}])
+        path = here.folder / "made.parquet"
+        values = ", ".join(f"'{name}' as {name}" for name in order)
+        duckdb.sql(f"copy (select {values}) to '{path}' (format parquet)")
+        here.put(f"{order[0]}.parquet", path.read_bytes())
+    assert here.load().loaded == 6
+    assert set(here.rows("_other_fields::varchar")) == {
+        ('{"colour":"colour","gr\u00f6\u00dfe":"gr\u00f6\u00dfe","plan":"plan"}',)
+    }
+
+
+@pytest.mark.parametrize(
+    "select",
+    [
+        "select '1' as zz, {'city': 'Bonn', 'b': 1, 'a': 2} as place",
+        "select {'a': 2, 'city': 'Bonn', 'b': 1} as place, '1' as zz",
+    ],
+)
+def test_parquet_keeps_members_in_the_order_in_which_json_does(
+    shop: Callable[..., Shop], select: str
+) -> None:
+    here = shop()
+    duckdb.sql(f"copy ({select}) to '{here.inbox}/a.parquet' (format parquet)")
+    duckdb.sql(f"copy ({select}) to '{here.inbox}/a.jsonl' (format json)")
+    assert here.load().loaded == 2
+    assert here.rows("_other_fields::varchar") == [('{"zz":"1","place":{"a":2,"b":1}}',)] * 2
+
+
 def test_parquet_keeps_what_is_nested_and_nothing_empty(shop: Callable[..., Shop]) -> None:
     here = shop()
     path = here.folder / "made.parquet"

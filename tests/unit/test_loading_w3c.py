@@ -56,6 +56,13 @@ def test_the_header_decides_the_columns_until_the_next_one(shop: Shop) -> None:
     ]
 
 
+def test_what_no_column_takes_is_kept_by_name_wherever_it_stood(shop: Shop) -> None:
+    shop.put("a.log", "#Fields: date x-plan x-colour\n2026-11-01 p c\n")
+    shop.put("b.log", "#Fields: x-colour x-plan date\nc p 2026-11-01\n")
+    shop.load()
+    assert shop.rows("_other_fields::varchar") == [('{"x-colour":"c","x-plan":"p"}',)] * 2
+
+
 def test_a_restart_repeats_the_header_and_changes_nothing(shop: Shop) -> None:
     shop.put("a.log", HEADER + "2026-11-01 /a 200\n" + HEADER + "2026-11-01 /b 200\n" + HEADER)
     assert shop.load().loaded == 2

@@ -1,10 +1,10 @@
 """Records whose values a header names: which columns of the raw table they fill."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestration.loading.formats.common import INTEGERS, is_whole_number
+from orchestration.loading.formats.left_over import member, object_of
 from orchestration.loading.inserting import Delivery
 from orchestration.loading.mapping import Origin, origins_of
 from orchestration.loading.reasons import FileRefused
@@ -41,8 +41,10 @@ def column_plan(delivery: Delivery, values: Mapping[str, str]) -> ColumnPlan:
                     is_kept += f" and {is_whole_number(values[name])}"
                 conditions.append(f"({values[name]} is null or {is_kept})")
             columns[origin.column] = value
-    unused = [(name, value) for name, value in values.items() if name not in used]
-    return ColumnPlan(columns, _object_of(unused), " and ".join(conditions))
+    # By name: the same record is the same text, however the columns of its file stand.
+    unused = sorted(set(values) - used)
+    rest = object_of([member(name, f"to_json({values[name]})::varchar") for name in unused])
+    return ColumnPlan(columns, rest, " and ".join(conditions))
 
 
 def wanted_columns(delivery: Delivery) -> set[str]:
@@ -83,10 +85,3 @@ def wrong_type(row: int, line_number: int, text: str) -> Rejection:
 
 def _column_of(origin: Origin) -> str:
     return ".".join(origin.path)
-
-
-def _object_of(values: Iterable[tuple[str, str]]) -> str:
-    members = ", ".join(
-        f"{literal(json.dumps(name) + ':')} || to_json({value})::varchar" for name, value in values
-    )
-    return f"'{{' || nullif(concat_ws(',', {members}), '') || '}}'" if members else "null"

@@ -18,13 +18,13 @@ class NamesClash(Exception):
 def left_over(sql: str, found: Any, wanted: Any, depth: int = 0) -> str | None:
     """Return the JSON text of what `found` holds and `wanted` does not, None if there is none.
 
-    The text is null where the value holds nothing more, so it depends on the record alone and not
-    on what others of its file hold.
+    The text is null where the value holds nothing more, and in the order of the names, so it
+    depends on the record alone and not on what others of its file hold.
     """
     if found.id == wanted.id == "struct":
         expected = dict(wanted.children)
         members: list[str] = []
-        for name, child in found.children:
+        for name, child in sorted(found.children):
             inner = f"{sql}.{identifier(name)}"
             if name in expected:
                 text = left_over(inner, child, expected[name], depth)

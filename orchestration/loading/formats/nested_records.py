@@ -13,6 +13,7 @@ import duckdb
 
 from orchestration.loading.formats import json_verdict
 from orchestration.loading.formats.json_sql import is_doubtful, values_at
+from orchestration.loading.formats.left_over import member
 from orchestration.loading.mapping import Nesting, Origin, pointer_of, used_keys
 from orchestration.loading.parts import Part, part_relation
 from orchestration.loading.text import KEPT_BYTES, Rejection
@@ -194,10 +195,7 @@ def other_fields_of_enclosing(nesting: Nesting) -> list[str]:
 
     Each is named as a mapping would reach it: `^` encloses the record, `^^` encloses that.
     """
-    return [
-        f"{literal(json.dumps('^' * level) + ':')} || rest{level}"
-        for level in range(1, len(nesting.steps) + 1)
-    ]
+    return [member("^" * level, f"rest{level}") for level in range(1, len(nesting.steps) + 1)]
 
 
 # ---------------------------------------------------------------- lines

@@ -101,7 +101,7 @@ def _insert(
     (read,) = connection.execute(f"select count(*) from {relation}").fetchone()
     columns: dict[str, str] = {}
     conditions: list[str] = []
-    rest: list[str] = []
+    nested: list[str] = []
     used: set[str] = set()
     for origin in origins_of(delivery.raw_table, delivery.source):
         column = next(c for c in delivery.raw_table.columns if c.name == origin.column)
@@ -121,17 +121,17 @@ def _insert(
             used.add(name)
             left = left_over(sql, found_type, wanted)
             if left is not None:
-                rest.append(member(name, left))
+                nested.append(member(name, left))
     if not any(name for name in columns if name not in _constants(delivery)):
         wanted_names = ", ".join(column.name for column in delivery.raw_table.columns)[:300]
         raise FileRefused(
             "missing_required_column",
             f"its columns are {', '.join(found)[:300]}; expected one of {wanted_names}",
         )
-    rest += [
+    # By name, what is nested last, as of JSON: the same record is the same text in any file.
+    unknown = [
         member(name, f"nullif(to_json({identifier(name)})::varchar, '{{}}')")
-        for name in found
-        if name not in used
+        for name in sorted(set(found) - used)
     ]
     condition = " and ".join(conditions) or "true"
     inserted = insert_rows(
@@ -139,7 +139,7 @@ def _insert(
         delivery,
         relation,
         columns=columns,
-        other_fields=object_of(rest),
+        other_fields=object_of([*unknown, *nested]),
         row_number=row_number,
         condition=condition,
     )
