@@ -24,7 +24,10 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Block:
-    """Whole lines as they stand in the content; `oversized` is the length of a line cut short."""
+    """Whole lines as they stand in the content, none of them longer than a record may be.
+
+    A longer one is a block of its own: its beginning, and as `oversized` its length.
+    """
 
     data: bytes
     first_line: int
@@ -86,7 +89,7 @@ def read_blocks(chunks: Iterable[bytes]) -> Iterator[Block]:
         end = chunk.rfind(b"\n") + 1
         if end:
             block = Block(b"".join((carry, memoryview(chunk)[:end])), line, offset)
-            yield block
+            yield from _with_long_lines_apart(block)
             offset, line = offset + len(block.data), line + len(block.lines) - 1
             carry = b""
         carry += chunk[end:]
@@ -96,6 +99,23 @@ def read_blocks(chunks: Iterable[bytes]) -> Iterator[Block]:
         yield Block(cut_head, line, offset, cut_length)
     elif carry:
         yield Block(carry, line, offset)
+
+
+def _with_long_lines_apart(block: Block) -> Iterator[Block]:
+    begin, first_line, end = 0, block.first_line, 0
+    # A block is seldom longer than its longest line may be.
+    lines = block.lines[:-1] if len(block.data) > MAX_RECORD_BYTES else ()
+    for number, line in enumerate(lines, start=first_line):
+        at, end = end, end + len(line) + 1
+        if len(line) > MAX_RECORD_BYTES:
+            if begin < at:
+                yield Block(block.data[begin:at], first_line, block.offset + begin)
+            yield Block(line[:KEPT_BYTES], number, block.offset + at, len(line) + 1)
+            begin, first_line = end, number + 1
+    if not begin:
+        yield block
+    elif begin < len(block.data):
+        yield Block(block.data[begin:], first_line, block.offset + begin)
 
 
 def read_batches(blocks: Iterable[Block]) -> Iterator[Batch]:
@@ -121,6 +141,13 @@ def shifted(batch: Batch, by: int) -> Batch:
         rejections=[replace(each, row_number=each.row_number + by) for each in batch.rejections],
         unterminated_row=None if last is None else last + by,
     )
+
+
+def too_large(length: int) -> tuple[str, str] | None:
+    """Return reason and detail where a record of so many bytes is not read."""
+    if length <= MAX_RECORD_BYTES:
+        return None
+    return "record_too_large", f"{length:,} bytes; at most {MAX_RECORD_BYTES:,} are read"
 
 
 def unsafe_bytes(line: bytes) -> tuple[str, str] | None:
@@ -168,14 +195,13 @@ def _whole(block: Block, row: int) -> Batch | None:
             (n, line) for n, line in zip(line_numbers, lines, strict=True) if not _is_blank(line)
         ]
         line_numbers, lines = [n for n, _ in kept], [line for _, line in kept]
-    batch = Batch(
+    return Batch(
         row_numbers=range(row, row + len(lines)),
         line_numbers=line_numbers,
         lines=lines,
         is_quoted=b"\r" in data or b"\x01" in data,
         unterminated_row=None if block.is_terminated else row + len(lines) - 1,
     )
-    return None if batch.longest > MAX_RECORD_BYTES else batch
 
 
 def _line_by_line(block: Block, row: int) -> Batch:
@@ -186,11 +212,7 @@ def _line_by_line(block: Block, row: int) -> Batch:
     offset, number, first_row = block.offset, block.first_line, row
     for raw in block.lines:
         line = raw.removesuffix(b"\r")
-        length = block.oversized or len(line)
-        if length > MAX_RECORD_BYTES:
-            problem = "record_too_large", f"{length:,} bytes; at most {MAX_RECORD_BYTES:,} are read"
-        else:
-            problem = unsafe_bytes(line)
+        problem = too_large(block.oversized or len(line)) or unsafe_bytes(line)
         if problem is not None:
             rejections.append(rejected_bytes(line, *problem, row, number, offset))
         elif not _is_blank(line):

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from orchestration.loading import create_raw_tables, load_source, open_warehouse
+from orchestration.loading import create_raw_tables, load_source, open_warehouse, text
 from orchestration.loading.containers import read_contents, text_of
 from orchestration.loading.formats import json_rows
 from orchestration.loading.formats.json_sql import is_doubtful
@@ -238,24 +238,50 @@ def test_a_gzip_of_many_members_is_read_whole_or_refused(
         text_in(path)
 
 
+def pieces(content: bytes, sizes: list[int]) -> Iterator[bytes]:
+    file = io.BytesIO(content)
+    for size in sizes * len(content):
+        if not (piece := file.read(size)):
+            return
+        yield piece
+
+
 @OFTEN
 @given(content=st.binary(max_size=200), sizes=st.lists(st.integers(1, 40), min_size=1))
 def test_lines_do_not_depend_on_how_the_content_is_read(content: bytes, sizes: list[int]) -> None:
-    def pieces() -> Iterator[bytes]:
-        file = io.BytesIO(content)
-        for size in sizes * len(content):
-            if not (piece := file.read(size)):
-                return
-            yield piece
-
     expected = [line.removesuffix(b"\r") for line in content.split(b"\n")]
     expected = [line for line in expected if line.strip()]
     found: list[tuple[int, bytes]] = []
-    for batch in read_batches(read_blocks(pieces())):
+    for batch in read_batches(read_blocks(pieces(content, sizes))):
         found += zip(batch.row_numbers, batch.lines, strict=True)
         found += [(each.row_number, each.raw or b"") for each in batch.rejections]
     assert [line for _, line in sorted(found)] == expected
     assert sorted(row for row, _ in found) == list(range(1, len(expected) + 1))
+
+
+@OFTEN
+@given(
+    lines=st.lists(st.text("a \r", max_size=20), max_size=6),
+    sizes=st.lists(st.integers(1, 80), min_size=1),
+)
+def test_a_line_too_long_is_rejected_alone_however_the_content_is_read(
+    lines: list[str], sizes: list[int]
+) -> None:
+    content = "\n".join(lines).encode()
+    found: list[tuple[int, int, int | None]] = []
+    with patch.multiple(text, MAX_RECORD_BYTES=8, KEPT_BYTES=4):
+        for batch in read_batches(read_blocks(pieces(content, sizes))):
+            for row, number in zip(batch.row_numbers, batch.line_numbers, strict=True):
+                found.append((row, number, None))
+            for each in batch.rejections:
+                assert each.reason == "record_too_large"
+                found.append((each.row_number, each.line_number, each.byte_offset))
+    kept = [
+        (number, sum(map(len, lines[: number - 1])) + number - 1 if len(line) > 8 else None)
+        for number, line in enumerate(lines, start=1)
+        if len(line) > 8 or line.strip()
+    ]
+    assert sorted(found) == [(row, *each) for row, each in enumerate(kept, start=1)]
 
 
 # ---------------------------------------------------------------- what is sound comes back

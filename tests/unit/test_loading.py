@@ -720,6 +720,51 @@ def test_a_quote_that_never_ends_refuses_the_file(shop: Callable[..., Shop]) -> 
     assert [reason for _, _, reason in here.statuses()] == ["unterminated_quote"] * 2
 
 
+TOO_LONG = 17 << 20
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param('2,"b",' + "x" * TOO_LONG, id="unquoted"),
+        pytest.param(f'2,b,"{"x" * TOO_LONG}"', id="quoted"),
+        pytest.param(f'2,b,"{"x" * (16 << 20)}"', id="hardly too long"),
+    ],
+)
+@pytest.mark.parametrize("rest", ["3,c,z\n", '3,"c",z\n', ""])
+def test_a_csv_record_that_is_too_large_is_rejected_alone(
+    shop: Callable[..., Shop], record: str, rest: str
+) -> None:
+    here = shop()
+    here.put("a.csv", f"n,id,text\n1,a,x\n{record}\n{rest}")
+    here.load()
+    assert here.query("select row_number, line_number, reason from raw.rejected_records") == [
+        (2, 3, "record_too_large")
+    ]
+    assert here.rows("_row_number, id") == [(1, "a"), (3, "c")][: 1 + bool(rest)]
+
+
+def test_a_csv_record_as_large_as_may_be_is_loaded(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    most = (16 << 20) - len('2,b,""')
+    here.put("a.csv", f'n,id,text\n1,a,x\n2,b,"{"x" * most}"\n3,"c",z\n')
+    here.load()
+    assert here.rows("_row_number, length(_other_fields ->> 'text')") == [(1, 1), (2, most), (3, 1)]
+
+
+@pytest.mark.parametrize("end", ["", '"'])
+def test_a_quote_that_does_not_end_before_a_line_too_long_refuses_the_file(
+    shop: Callable[..., Shop], end: str
+) -> None:
+    here = shop()
+    here.put("a.csv", f'n,id,text\n1,a,"x\n{"x" * TOO_LONG}{end}\n3,c,z\n')
+    (file,) = here.load().files
+    assert (file.reason, file.detail) == (
+        "unterminated_quote",
+        "a quoted value begins at line 2 and does not end within 16,777,216 bytes",
+    )
+
+
 def test_a_csv_line_of_another_width_is_rejected_with_its_text(shop: Callable[..., Shop]) -> None:
     here = shop()
     here.put("a.csv", 'id,n\n1,1\n2\n3,3,3\n"4",4,4\n"5",five\n6,6\n')

@@ -178,11 +178,11 @@ def _of_right_width(batch: Batch, dialect: _Dialect) -> Batch:
 
 
 def _read_quoted(blocks: Iterator[Block], dialect: _Dialect) -> Iterator[Batch]:
-    """Yield the records; blocks without a quote character are taken whole."""
+    """Yield the records; blocks without a quote character, and lines too long, are taken whole."""
     row = 1
     quote = dialect.quote.encode()
     for block in blocks:
-        if quote not in block.data:
+        if quote not in block.data or block.oversized is not None:
             batches: Iterable[Batch] = (
                 _of_right_width(batch, dialect) for batch in read_batches([block])
             )
@@ -207,6 +207,8 @@ class _Lines:
 
     def __next__(self) -> str:
         if not self.waiting and self.taken and (block := next(self.blocks, None)) is not None:
+            if block.oversized is not None:
+                raise self._unterminated()
             self.waiting.extend(_numbered(block))
         if not self.waiting:
             raise StopIteration
@@ -214,12 +216,15 @@ class _Lines:
         self.taken.append(line)
         self.taken_bytes += len(line[2])
         if self.taken_bytes > MAX_RECORD_BYTES + 1:
-            raise FileRefused(
-                "unterminated_quote",
-                f"a quoted value begins at line {self.taken[0][0]} and does not end within "
-                f"{MAX_RECORD_BYTES:,} bytes",
-            )
+            raise self._unterminated()
         return line[2].decode("utf-8", "surrogateescape")
+
+    def _unterminated(self) -> FileRefused:
+        return FileRefused(
+            "unterminated_quote",
+            f"a quoted value begins at line {self.taken[0][0]} and does not end within "
+            f"{MAX_RECORD_BYTES:,} bytes",
+        )
 
     def begin(self) -> bool:
         """Forget the record before; tell whether another one begins in these blocks."""

@@ -12,6 +12,7 @@ from orchestration.loading.text import (
     Batch,
     Rejection,
     rejected_bytes,
+    too_large,
     unsafe_bytes,
 )
 
@@ -49,13 +50,7 @@ def read_documents(chunks: Iterable[bytes], *, is_array: bool) -> Iterator[Batch
     rejections: list[Rejection] = []
     for line_number, text in _values(chunks, is_array=is_array):
         raw = _LINE_ENDS.sub(b" ", text.encode("utf-8", "surrogateescape"))
-        if len(raw) > MAX_RECORD_BYTES:
-            problem = (
-                "record_too_large",
-                f"{len(raw):,} bytes; at most {MAX_RECORD_BYTES:,} are read",
-            )
-        else:
-            problem = unsafe_bytes(raw)
+        problem = too_large(len(raw)) or unsafe_bytes(raw)
         if problem is None:
             rows.append(row)
             line_numbers.append(line_number)
