@@ -19,6 +19,9 @@ from orchestration.loading.warehouse import file_literal, literal
 PART_BYTES = 1 << 30
 _FIRST_PART_BYTES = 256 << 20
 
+# Rejected records wait in memory for their work file; one that has so much of them is complete.
+_REJECTED_BYTES = 16 << 20
+
 _MIN_LINE_BYTES = 2 << 20
 _SLOTS = 2
 
@@ -62,19 +65,23 @@ def write_parts(
     wanted_bytes = min(_FIRST_PART_BYTES, part_bytes)
     while waiting is not None:
         part = Part(next(paths), delimiter, is_quoted=waiting.is_quoted)
-        size = 0
+        size = rejected_bytes = 0
         rejections: list[Rejection] = []
         # Overwritten in place: its pages are in memory already, which halves the cost of writing.
         with open(part.path, "r+b" if part.path.exists() else "wb") as file:
             file.write(first_line)
             while (
-                waiting is not None and waiting.is_quoted == part.is_quoted and size < wanted_bytes
+                waiting is not None
+                and waiting.is_quoted == part.is_quoted
+                and size < wanted_bytes
+                and rejected_bytes < _REJECTED_BYTES
             ):
                 text = _encoded(waiting, delimiter, numbers)
                 with stop_on_full_disk(work_dir, part_bytes):
                     file.write(text)
                 rejections += waiting.rejections
-                size += len(text) + sum(len(each.raw or b"") for each in waiting.rejections)
+                size += len(text)
+                rejected_bytes += sum(each.memory_bytes for each in waiting.rejections)
                 part = replace(
                     part,
                     count=part.count + waiting.count,

@@ -8,6 +8,8 @@ from io import BytesIO
 MAX_RECORD_BYTES = 16 << 20
 KEPT_BYTES = 64 << 10
 
+_PIECE_BYTES = 256 << 10
+
 
 @dataclass(frozen=True)
 class Rejection:
@@ -20,6 +22,16 @@ class Rejection:
     raw: bytes | None = None
     line_number: int | None = None
     byte_offset: int | None = None
+
+    def __post_init__(self) -> None:
+        """Let go of what would not be kept: many may wait in memory."""
+        if self.text is not None and len(self.text) > KEPT_BYTES:
+            object.__setattr__(self, "text", self.text[:KEPT_BYTES])
+
+    @property
+    def memory_bytes(self) -> int:
+        """Return about how much memory it takes."""
+        return 512 + len(self.text or "") + len(self.raw or b"")
 
 
 @dataclass(frozen=True)
@@ -77,7 +89,7 @@ def read_blocks(chunks: Iterable[bytes]) -> Iterator[Block]:
     carry = b""
     cut_head: bytes | None = None
     cut_length = 0
-    for chunk in chunks:
+    for chunk in _pieces(chunks):
         if cut_head is not None:
             end = chunk.find(b"\n") + 1
             cut_length += end or len(chunk)
@@ -99,6 +111,13 @@ def read_blocks(chunks: Iterable[bytes]) -> Iterator[Block]:
         yield Block(cut_head, line, offset, cut_length)
     elif carry:
         yield Block(carry, line, offset)
+
+
+def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    # Each line of a block may become a rejection, which takes far more memory.
+    for chunk in chunks:
+        for at in range(0, len(chunk), _PIECE_BYTES):
+            yield chunk[at : at + _PIECE_BYTES]
 
 
 def _with_long_lines_apart(block: Block) -> Iterator[Block]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import duckdb
 
@@ -105,6 +105,11 @@ def one_thread(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     finally:
         # Not by a statement: none runs in a transaction that an error has aborted.
         connection.cursor().execute(f"set threads = {threads}")
+
+
+def rows_of(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a query one by one; until the last, the connection is not to be used."""
+    yield from iter(connection.execute(query).fetchone, None)
 
 
 def is_full_disk(error: BaseException) -> bool:

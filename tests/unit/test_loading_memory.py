@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration.loading import create_raw_tables, load_source, open_warehouse
+from orchestration.loading import FileOutcome, create_raw_tables, load_source, open_warehouse
 from orchestration.sources import Column, Format, RawTable, Source
 
 STATUS = Path("/proc/self/status")
@@ -26,7 +26,12 @@ TABLE = RawTable(
     kind="any",
     name="any_events",
     columns=(Column("id", "bigint"), Column("text", "varchar")),
-    formats=(Format("json_lines", "json"), Format("parquet", "parquet")),
+    formats=(
+        Format("w3c", "w3c"),
+        Format("table", "csv"),
+        Format("json_lines", "json"),
+        Format("parquet", "parquet"),
+    ),
     mapped=False,
     on_redelivery="append",
     session_ids_from="tracker",
@@ -64,6 +69,45 @@ def write_parquet_for_one_thread(path: Path) -> int:
     return write_parquet(path, row_group_size=61_440)
 
 
+def write_text(path: Path) -> int:
+    return _write_lines(path, "no JSON but text %d" + " and more" * 100)
+
+
+def write_records_with_nan(path: Path) -> int:
+    return _write_lines(path, '{"id": %d, "seconds": NaN, "text": "' + "x" * 900 + '"}')
+
+
+def write_records_of_other_types(path: Path) -> int:
+    return _write_lines(path, '{"id": "no %d", "text": "' + "x" * 900 + '"}')
+
+
+def write_csv_of_other_types(path: Path) -> int:
+    return _write_lines(path, "no %d," + "x" * 900, first="id,text\n")
+
+
+def write_log_of_other_fields(path: Path) -> int:
+    return _write_lines(path, "%d" + " no field" * 100, first="#Fields: id text\n")
+
+
+def _write_lines(path: Path, record: str, first: str = "") -> int:
+    count = LIMIT // len(record)
+    with open(path, "w") as file:
+        file.write(first)
+        file.writelines(record % number + "\n" for number in range(count))
+    return count
+
+
+def write_parquet_of_other_types(path: Path) -> int:
+    rows = LIMIT // 900
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"copy (select 'no ' || n as id, repeat(md5(n::varchar), 28) as text from range({rows})"
+            f" as numbers (n)) to '{path}' "
+            "(format parquet, compression uncompressed, row_group_size 10_000)"
+        )
+    return rows
+
+
 def load_and_tell(folder: Path, told: Connection) -> None:
     source = Source("any", "any", "inbox", folder)
     with open_warehouse(
@@ -76,7 +120,18 @@ def load_and_tell(folder: Path, told: Connection) -> None:
         summary = load_source(connection, source, TABLE, folder / "landing")
     # Not getrusage: that counts what the parent held when this process was made, too.
     peak = int(re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text()).group(1)) * 1024
-    told.send((summary.loaded, [file.reason for file in summary.files], peak))
+    told.send((summary.files, peak))
+
+
+def load_in_a_process(folder: Path) -> tuple[tuple[FileOutcome, ...], int]:
+    """Load what the folder holds; return what became of each file, and the most memory held."""
+    processes = multiprocessing.get_context("spawn")
+    telling, told = processes.Pipe(duplex=False)
+    process = processes.Process(target=load_and_tell, args=(folder, told))
+    process.start()
+    found = telling.recv()
+    process.join()
+    return found
 
 
 @pytest.mark.skipif(not STATUS.exists(), reason="/proc tells how much memory a process held")
@@ -94,11 +149,30 @@ def test_memory_is_bounded_whatever_the_size_of_a_file(
     (tmp_path / "inbox").mkdir()
     records = write(tmp_path / "inbox" / name)
     assert os.path.getsize(tmp_path / "inbox" / name) >= FILE
-    processes = multiprocessing.get_context("spawn")
-    telling, told = processes.Pipe(duplex=False)
-    process = processes.Process(target=load_and_tell, args=(tmp_path, told))
-    process.start()
-    loaded, reasons, peak = telling.recv()
-    process.join()
-    assert (loaded, reasons) == (records, [None])
+    (file,), peak = load_in_a_process(tmp_path)
+    assert (file.loaded, file.reason) == (records, None)
+    assert peak < LIMIT + BESIDES
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="/proc tells how much memory a process held")
+@pytest.mark.parametrize(
+    ("name", "write", "reason"),
+    [
+        ("big.jsonl", write_text, "invalid_json"),
+        ("big.jsonl", write_records_with_nan, "invalid_json"),
+        ("big.jsonl", write_records_of_other_types, "wrong_type"),
+        ("big.csv", write_csv_of_other_types, "wrong_type"),
+        ("big.log", write_log_of_other_fields, "wrong_column_count"),
+        ("big.parquet", write_parquet_of_other_types, "wrong_type"),
+    ],
+)
+def test_memory_is_bounded_where_every_record_is_rejected(
+    tmp_path: Path, name: str, write: Callable[[Path], int], reason: str
+) -> None:
+    (tmp_path / "inbox").mkdir()
+    records = write(tmp_path / "inbox" / name)
+    (file,), peak = load_in_a_process(tmp_path)
+    assert file.reason == "too_many_rejections"
+    assert file.detail.startswith(f"{records:,} of {records:,} records are rejected (100.0%; ")
+    assert f"{records:,} {reason}; the first is record 1, {reason}: " in file.detail
     assert peak < LIMIT + BESIDES

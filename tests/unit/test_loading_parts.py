@@ -1,5 +1,6 @@
 """Work files: how much of a text each one holds."""
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from orchestration.loading import parts
+from orchestration.loading.formats import json_documents
 from orchestration.loading.parts import Part
-from orchestration.loading.text import Batch
+from orchestration.loading.rejections import Rejections
+from orchestration.loading.text import Batch, Rejection, read_batches, read_blocks
 
 
 @pytest.mark.parametrize(
@@ -29,6 +32,43 @@ def test_work_files_grow_up_to_the_most(
     )
     counts = [(part.count, part.path.read_bytes().count(b"\n")) for part in written]
     assert counts == [(count, count) for count in held]
+
+
+def test_rejected_records_do_not_wait_for_a_work_file_to_fill(tmp_path: Path) -> None:
+    text = b"x" * (64 << 10)
+    batches = (
+        Batch([], [], rejections=[Rejection(row, "invalid_json", "", text=text.decode())])
+        for row in range(1, 2_001)
+    )
+    written = parts.write_parts(batches, tmp_path, delimiter=",")
+    counts = [len(part.rejections) for part in written]
+    assert sum(counts) == 2_000
+    assert max(counts) * len(text) <= 17 << 20
+
+
+def test_a_rejected_record_holds_no_more_than_is_kept() -> None:
+    assert len(Rejection(1, "invalid_json", "", text="\u00fc" * (16 << 20)).text or "") == 64 << 10
+
+
+def test_many_rejected_records_are_kept_on_disk_in_order(tmp_path: Path) -> None:
+    given = [Rejection(row, "invalid_json", "no JSON", text="x" * 5_000) for row in range(2_000)]
+    kept = Rejections(tmp_path, given[:1_000])
+    kept.extend(given[1_000:])
+    assert (len(kept), list(kept), list(kept)) == (2_000, given, given)
+
+
+def test_large_elements_of_an_array_come_a_few_at_a_time() -> None:
+    element = json.dumps({"text": "x" * 100_000}).encode()
+    array = [b"[" + element, *[b"," + element] * 99, b"]"]
+    batches = list(json_documents.read_documents(array, is_array=True))
+    assert sum(batch.count for batch in batches) == 100
+    assert max(sum(map(len, batch.lines)) for batch in batches) < 2 << 20
+
+
+def test_a_batch_does_not_hold_more_lines_the_more_is_read_at_once() -> None:
+    batches = list(read_batches(read_blocks([b"a\n" * (2 << 20)])))
+    assert sum(batch.count for batch in batches) == 2 << 20
+    assert max(batch.count for batch in batches) <= 128 << 10
 
 
 def test_one_part_is_prepared_while_another_is_used_and_no_more() -> None:

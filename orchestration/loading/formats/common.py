@@ -28,7 +28,7 @@ class PartOutcome:
 
     read: int
     inserted: int
-    rejections: list[Rejection]
+    rejections: Iterable[Rejection]
     passed_over: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -32,6 +32,7 @@ from orchestration.loading.formats.headed import (
 from orchestration.loading.inserting import Delivery, insert_rows
 from orchestration.loading.parts import Part, part_relation
 from orchestration.loading.reasons import FileRefused
+from orchestration.loading.rejections import Rejections
 from orchestration.loading.text import (
     MAX_RECORD_BYTES,
     Batch,
@@ -43,7 +44,7 @@ from orchestration.loading.text import (
     shifted,
     unsafe_bytes,
 )
-from orchestration.loading.warehouse import literal
+from orchestration.loading.warehouse import literal, rows_of
 from orchestration.sources import Format
 
 _DELIMITERS = (",", ";", "\t", "|")
@@ -338,13 +339,14 @@ def _insert(
         other_fields=plan.other_fields,
         condition=plan.fits,
     )
-    rejections = list(part.rejections)
+    rejections = Rejections(delivery.work_dir, part.rejections)
     if inserted < part.count:
         text = _line_of(names, dialect)
-        left = connection.execute(
-            f"select row_number, line_number, {text} from {relation} where not ({plan.fits})"
-        ).fetchall()
-        rejections += [wrong_type(row, line, text) for row, line, text in left]
+        left = rows_of(
+            connection,
+            f"select row_number, line_number, {text} from {relation} where not ({plan.fits})",
+        )
+        rejections.extend(wrong_type(*each) for each in left)
     return PartOutcome(part.count + len(part.rejections), inserted, rejections)
 
 

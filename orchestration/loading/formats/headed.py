@@ -77,7 +77,7 @@ def wrong_width(
     return Rejection(row, "wrong_column_count", detail, text=text, line_number=line_number)
 
 
-def wrong_type(row: int, line_number: int, text: str) -> Rejection:
+def wrong_type(row: int, line_number: int | None, text: str) -> Rejection:
     """Return the rejection of a record with a value that is none of its column."""
     detail = "a value cannot be read as the type of its column"
     return Rejection(row, "wrong_type", detail, text=text, line_number=line_number)

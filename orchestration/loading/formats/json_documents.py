@@ -21,6 +21,7 @@ Layout = Literal["lines", "array", "documents"]
 _SPACE = re.compile(r"[ \t\r\n]*")
 _LINE_ENDS = re.compile(rb"[\r\n]+")
 _BATCH_RECORDS = 10_000
+_BATCH_BYTES = 1 << 20
 
 # Numbers stay text: only the ends of the records matter here.
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
@@ -48,6 +49,7 @@ def read_documents(chunks: Iterable[bytes], *, is_array: bool) -> Iterator[Batch
     rows: list[int] = []
     line_numbers: list[int] = []
     rejections: list[Rejection] = []
+    held_bytes = 0
     for line_number, text in _values(chunks, is_array=is_array):
         raw = _LINE_ENDS.sub(b" ", text.encode("utf-8", "surrogateescape"))
         problem = too_large(len(raw)) or unsafe_bytes(raw)
@@ -59,9 +61,10 @@ def read_documents(chunks: Iterable[bytes], *, is_array: bool) -> Iterator[Batch
             rejection = rejected_bytes(raw, *problem, row, line_number, 0)
             rejections.append(rejection)
         row += 1
-        if len(rows) + len(rejections) >= _BATCH_RECORDS:
+        held_bytes += len(raw)
+        if held_bytes >= _BATCH_BYTES or len(rows) + len(rejections) >= _BATCH_RECORDS:
             yield _batch(rows, line_numbers, lines, rejections)
-            rows, line_numbers, lines, rejections = [], [], [], []
+            rows, line_numbers, lines, rejections, held_bytes = [], [], [], [], 0
     if rows or rejections:
         yield _batch(rows, line_numbers, lines, rejections)
 

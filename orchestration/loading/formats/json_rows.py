@@ -29,8 +29,9 @@ from orchestration.loading.formats.left_over import (
 from orchestration.loading.inserting import Care, Delivery, insert_rows
 from orchestration.loading.mapping import Origin, pointer_of, used_keys
 from orchestration.loading.parts import Part, part_relation, whole_line_relation
+from orchestration.loading.rejections import Rejections
 from orchestration.loading.text import Rejection
-from orchestration.loading.warehouse import file_literal, identifier, literal
+from orchestration.loading.warehouse import file_literal, identifier, literal, rows_of
 
 NUMBERS_IN_OBJECT = '{"#row":%d,"#line":%d,'
 """How row and line number lead a record whose line is to stay one JSON object."""
@@ -183,15 +184,16 @@ def insert_numbered_objects(
         return insert_carefully(
             connection, plan, relation, read, part.rejections, part.unterminated_rows
         )
-    rejected = list(part.rejections)
+    rejected = Rejections(plan.delivery.work_dir, part.rejections)
     path = part.path
     if not survey.is_clean:
         is_clean = f"not {_is_doubtful(plan, 'record')}" if is_sample else _clean_condition(plan)
         doubtful = f"(select * from {relation} where not ({is_clean}))"
-        judged = _judge(connection, plan, doubtful, part.unterminated_rows)
-        rejected += judged.rejected
-        if judged.rejected:
-            path = _without(part, {rejection.row_number for rejection in judged.rejected})
+        judged = _judged(connection, plan, doubtful, part.unterminated_rows)
+        broken = Rejections(plan.delivery.work_dir, (each for _, each in judged if each))
+        if broken:
+            rejected.extend(broken)
+            path = _without(connection, part, (each.row_number for each in broken))
     inserted = _insert_typed(connection, plan, path, part.longest, columns, survey)
     return PartOutcome(read, inserted, rejected)
 
@@ -209,9 +211,8 @@ def insert_carefully(
     Where columns have types, DuckDB alone cannot tell a value that does not fit from one that is
     not there; then every record is judged.
     """
-    rejected = list(rejections)
-    expected = read - len(rejected)
-    if not expected:
+    rejected = Rejections(plan.delivery.work_dir, rejections)
+    if len(rejected) == read:
         return PartOutcome(read, 0, rejected)
     survey = _survey(connection, plan, relation, "record")
     if any(each.id in ("struct", "list") for each in plan.types.values()):
@@ -222,44 +223,68 @@ def insert_carefully(
         condition = "true" if survey.is_clean else _clean_condition(plan)
         inserted = _insert_values(connection, plan, _values(plan, relation, condition), survey)
         doubtful = f"(select * from {relation} where not ({condition}))"
-    if inserted < expected:
-        judged = _judge(connection, plan, doubtful, unterminated_rows)
-        rejected += judged.rejected
-        inserted += _insert_approved(connection, plan, relation, judged, survey, rejected)
+    if inserted + len(rejected) < read:
+        judged = _judged(connection, plan, doubtful, unterminated_rows)
+        approved = _approved(judged, rejected)
+        _note_rows(connection, plan.delivery.work_dir, approved)
+    if inserted + len(rejected) < read:
+        chosen = f"(select * from {relation} where row_number in (from noted_rows))"
+        # The filter may be applied after the value is computed, hence the guard.
+        values = _values(plan, chosen, "json_valid(record)")
+        inserted += _insert_values(connection, plan, values, survey)
+        if inserted + len(rejected) < read:
+            rejected.extend(_mismatches(connection, plan, values))
     return PartOutcome(read, inserted, rejected)
 
 
 # ---------------------------------------------------------------- records beyond doubt, and others
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """Records that the strict parser has looked at: the sound ones by row number, the others."""
-
-    approved: Mapping[int, tuple[int, str]]
-    rejected: list[Rejection]
-
-
-def _judge(
+def _judged(
     connection: duckdb.DuckDBPyConnection, plan: Plan, relation: str, unterminated_rows: Set[int]
-) -> _Judged:
-    rows = connection.execute(
-        f"select row_number, line_number, record, json_valid(record) from {relation}"
-    ).fetchall()
-    approved: dict[int, tuple[int, str]] = {}
-    rejected: list[Rejection] = []
-    for row, line, text, is_valid in rows:
+) -> Iterator[tuple[int, Rejection | None]]:
+    """Yield the number of each record, and its rejection where the strict parser has a reason."""
+    query = f"select row_number, line_number, record, json_valid(record) from {relation}"
+    for row, line, text, is_valid in rows_of(connection, query):
         verdict = json_verdict.verdict_on(
             text,
             types=plan.types,
             is_valid=is_valid,
             is_unterminated=row in unterminated_rows,
         )
-        if verdict is None:
-            approved[row] = line, text
+        yield row, verdict and Rejection(row, *verdict, text=text, line_number=line)
+
+
+def _approved(
+    judged: Iterable[tuple[int, Rejection | None]], rejected: Rejections
+) -> Iterator[int]:
+    """Yield the numbers of the sound records, and add the others to the rejected ones."""
+    for row, rejection in judged:
+        if rejection is None:
+            yield row
         else:
-            rejected.append(Rejection(row, *verdict, text=text, line_number=line))
-    return _Judged(approved, rejected)
+            rejected.extend([rejection])
+
+
+def _mismatches(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, values: str
+) -> Iterator[Rejection]:
+    """Yield the rejections of records whose values do not fit their columns."""
+    query = f"select row_number, line_number, record from {values} where value is null"
+    for row, line, text in rows_of(connection, query):
+        detail = json_verdict.mismatch_in(text, plan.types)
+        yield Rejection(row, "wrong_type", detail, text=text, line_number=line)
+
+
+def _note_rows(connection: duckdb.DuckDBPyConnection, folder: Path, numbers: Iterable[int]) -> None:
+    """Make the table `noted_rows` of these, through a work file since there may be very many."""
+    path = folder / "noted_rows.work"
+    with open(path, "w", encoding="ascii") as file:
+        file.writelines(f"{number}\n" for number in numbers)
+    connection.execute(
+        f"create or replace temp table noted_rows as from read_csv({file_literal(path)}, "
+        "auto_detect = false, header = false, columns = {row_number: 'bigint'})"
+    )
 
 
 # ---------------------------------------------------------------- plan
@@ -387,14 +412,19 @@ def _widened_plan(connection: duckdb.DuckDBPyConnection, plan: Plan, relation: s
     return replace(plan, nested=tuple(members))
 
 
-def _without(part: Part, row_numbers: Set[int]) -> Path:
-    """Return a copy of the work file without these records."""
+def _without(connection: duckdb.DuckDBPyConnection, part: Part, row_numbers: Iterable[int]) -> Path:
+    """Return a copy of the work file, in which the rows ascend, without these records."""
     path = part.path.with_name("sound.work")
+    _note_rows(connection, path.parent, row_numbers)
+    left_out = rows_of(connection, "from noted_rows order by row_number")
     beginning = len(b'{"#row":')
     with open(part.path, "rb") as whole, open(path, "wb") as kept:
+        next_out = next(left_out, None)
         for line in whole:
             number = line[beginning : beginning + 20].partition(b",")[0].partition(b"}")[0]
-            if int(number) not in row_numbers:
+            if (int(number),) == next_out:
+                next_out = next(left_out, None)
+            else:
                 kept.write(line)
     return path
 
@@ -468,35 +498,6 @@ def _insert_values(
         other_fields=_other_fields(plan, survey.unknown_keys),
         condition="value is not null",
     )
-
-
-def _insert_approved(
-    connection: duckdb.DuckDBPyConnection,
-    plan: Plan,
-    relation: str,
-    judged: _Judged,
-    survey: _Survey,
-    rejected: list[Rejection],
-) -> int:
-    """Insert the approved records, and reject those whose values do not fit their columns."""
-    approved = judged.approved
-    if not approved:
-        return 0
-    connection.execute(
-        "create or replace temp table approved_rows as select unnest($1::bigint[]) as row_number",
-        [list(approved)],
-    )
-    chosen = f"(select * from {relation} where row_number in (from approved_rows))"
-    # The filter may be applied after the value is computed, hence the guard.
-    values = _values(plan, chosen, "json_valid(record)")
-    inserted = _insert_values(connection, plan, values, survey)
-    if inserted < len(approved):
-        left = connection.execute(f"select row_number from {values} where value is null").fetchall()
-        for (row,) in left:
-            line, text = approved[row]
-            detail = json_verdict.mismatch_in(text, plan.types)
-            rejected.append(Rejection(row, "wrong_type", detail, text=text, line_number=line))
-    return inserted
 
 
 # ---------------------------------------------------------------- what the table does not declare

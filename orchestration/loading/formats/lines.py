@@ -10,8 +10,9 @@ from orchestration.loading.fields import FieldCounts, Samples, count_filled
 from orchestration.loading.formats.common import PartOutcome, TextLoad
 from orchestration.loading.inserting import Delivery, insert_rows
 from orchestration.loading.parts import Part, part_relation
+from orchestration.loading.rejections import Rejections
 from orchestration.loading.text import Rejection, read_batches, read_blocks
-from orchestration.loading.warehouse import identifier, literal
+from orchestration.loading.warehouse import identifier, literal, rows_of
 from orchestration.sources import Format
 
 _SAMPLED_LINES = 20
@@ -68,19 +69,15 @@ def _insert(
         columns={name: f"nullif(found.{identifier(name)}, '')" for name in names[1:]},
         condition=matched,
     )
-    rejections = list(part.rejections)
+    rejections = Rejections(delivery.work_dir, part.rejections)
     if inserted < part.count:
-        left = connection.execute(
-            f"select row_number, line_number, record from {relation} where not ({matched})"
-        ).fetchall()
-        rejections += [
-            Rejection(
-                row,
-                "line_not_matched",
-                "the line does not have the shape of the pattern",
-                text=text,
-                line_number=line,
-            )
+        detail = "the line does not have the shape of the pattern"
+        left = rows_of(
+            connection,
+            f"select row_number, line_number, record from {relation} where not ({matched})",
+        )
+        rejections.extend(
+            Rejection(row, "line_not_matched", detail, text=text, line_number=line)
             for row, line, text in left
-        ]
+        )
     return PartOutcome(part.count + len(part.rejections), inserted, rejections)

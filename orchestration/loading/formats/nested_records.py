@@ -6,8 +6,9 @@ JSON when they come here, or are told apart first by the strict parser.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import duckdb
 
@@ -16,8 +17,8 @@ from orchestration.loading.formats.json_sql import is_doubtful, values_at
 from orchestration.loading.formats.left_over import member
 from orchestration.loading.mapping import Nesting, Origin, pointer_of, used_keys
 from orchestration.loading.parts import Part, part_relation
-from orchestration.loading.text import KEPT_BYTES, Rejection
-from orchestration.loading.warehouse import literal
+from orchestration.loading.text import Rejection
+from orchestration.loading.warehouse import literal, rows_of
 
 _MAX_PASSED_OVER_KINDS = 20
 
@@ -28,7 +29,7 @@ class Exploded:
 
     relation: str
     read: int
-    rejections: list[Rejection]
+    rejections: Iterable[Rejection]
     passed_over: Mapping[str, int]
 
 
@@ -61,10 +62,9 @@ class Exploder:
         return Exploded(
             relation="(select * from exploded where is_record)",
             read=read,
-            rejections=[
-                *_renumbered(connection, broken),
-                *_without_records(connection, self.nesting),
-            ],
+            rejections=chain(
+                _renumbered(connection, broken), _without_records(connection, self.nesting)
+            ),
             passed_over=self._passed_over(connection),
         )
 
@@ -221,7 +221,7 @@ def _broken_lines(
         """
     )
     rejections: list[Rejection] = []
-    for row, line, text, is_valid in connection.execute("from doubtful_lines").fetchall():
+    for row, line, text, is_valid in rows_of(connection, "from doubtful_lines"):
         verdict = json_verdict.verdict_on(
             text, types={}, is_valid=is_valid, is_unterminated=row in unterminated_rows
         )
@@ -246,18 +246,20 @@ def _renumbered(
     return [replace(each, row_number=numbers[each.row_number]) for each in broken]
 
 
-def _without_records(connection: duckdb.DuckDBPyConnection, nesting: Nesting) -> list[Rejection]:
+def _without_records(
+    connection: duckdb.DuckDBPyConnection, nesting: Nesting
+) -> Iterator[Rejection]:
     path = "[].".join(".".join(step) for step in nesting.steps)
-    rows = connection.execute(
-        f"select row_number, line_number, left(record, {KEPT_BYTES}), has_repeated_name "
-        "from exploded where not is_record and record is not null"
-    ).fetchall()
+    rows = rows_of(
+        connection,
+        "select row_number, line_number, record, has_repeated_name "
+        "from exploded where not is_record and record is not null",
+    )
     repeated = "duplicate_key", f"a name stands twice on the way to {path}"
     missing = "missing_records", f"{path} is not there, or is empty"
-    return [
-        Rejection(row, *(repeated if is_repeated else missing), text=text, line_number=line)
-        for row, line, text, is_repeated in rows
-    ]
+    for row, line, text, is_repeated in rows:
+        reason = repeated if is_repeated else missing
+        yield Rejection(row, *reason, text=text, line_number=line)
 
 
 # ---------------------------------------------------------------- what is left over

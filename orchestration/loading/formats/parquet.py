@@ -14,18 +14,20 @@ from orchestration.loading.formats.common import (
     PartOutcome,
     is_whole_number,
 )
+from orchestration.loading.formats.headed import wrong_type
 from orchestration.loading.formats.left_over import left_over, member, object_of
 from orchestration.loading.formats.parquet_fields import inventories_of
 from orchestration.loading.formats.parquet_files import ParquetFiles, of_one_schema
 from orchestration.loading.inserting import Care, Delivery, insert_rows
 from orchestration.loading.mapping import Origin, origins_of
 from orchestration.loading.reasons import FileRefused
-from orchestration.loading.text import Rejection
+from orchestration.loading.rejections import Rejections
 from orchestration.loading.warehouse import (
     identifier,
     is_full_disk,
     literal,
     one_thread,
+    rows_of,
 )
 
 _NESTED = ("struct", "list", "map", "array", "union")
@@ -76,17 +78,14 @@ def insert(
 def _insert_all(
     delivery: Delivery, connection: duckdb.DuckDBPyConnection, rows_before: Mapping[Path, int]
 ) -> tuple[PartOutcome, dict[Path, Inventory]]:
-    outcomes: list[PartOutcome] = []
+    read = inserted = 0
+    rejections = Rejections(delivery.work_dir)
     inventories: dict[Path, Inventory] = {}
     for files in of_one_schema(connection, rows_before):
-        outcomes.append(_insert(delivery, connection, files, rows_before))
+        counts = _insert(delivery, connection, files, rows_before, rejections)
+        read, inserted = read + counts[0], inserted + counts[1]
         inventories |= inventories_of(connection, delivery.raw_table, files)
-    outcome = PartOutcome(
-        sum(each.read for each in outcomes),
-        sum(each.inserted for each in outcomes),
-        [rejection for each in outcomes for rejection in each.rejections],
-    )
-    return outcome, inventories
+    return PartOutcome(read, inserted, rejections), inventories
 
 
 def _insert(
@@ -94,7 +93,9 @@ def _insert(
     connection: duckdb.DuckDBPyConnection,
     files: ParquetFiles,
     rows_before: Mapping[Path, int],
-) -> PartOutcome:
+    rejections: Rejections,
+) -> tuple[int, int]:
+    """Insert the rows, add those that do not fit to the rejections; return the counts of both."""
     relation, found = files.relation, files.columns
     before = files.value_of_file([rows_before[path] for path in files.paths])
     row_number = f"{before} + file_row_number + 1"
@@ -143,16 +144,15 @@ def _insert(
         row_number=row_number,
         condition=condition,
     )
-    rejections: list[Rejection] = []
     if inserted < read:
         fields = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in found)
-        left = connection.execute(
-            f"select {row_number}, to_json(struct_pack({fields}))::varchar "
-            f"from {relation} where not coalesce({condition}, false)"
-        ).fetchall()
-        detail = "a value cannot be read as the type of its column"
-        rejections = [Rejection(row, "wrong_type", detail, text=text) for row, text in left]
-    return PartOutcome(read, inserted, rejections)
+        left = rows_of(
+            connection,
+            f"select {row_number}, null, to_json(struct_pack({fields}))::varchar "
+            f"from {relation} where not coalesce({condition}, false)",
+        )
+        rejections.extend(wrong_type(*each) for each in left)
+    return read, inserted
 
 
 def _constants(delivery: Delivery) -> set[str]:

@@ -22,8 +22,9 @@ from orchestration.loading.formats.headed import (
 )
 from orchestration.loading.inserting import Delivery, insert_rows
 from orchestration.loading.parts import Part, part_relation
+from orchestration.loading.rejections import Rejections
 from orchestration.loading.text import Batch, Block, Rejection, read_batches, read_blocks, shifted
-from orchestration.loading.warehouse import literal
+from orchestration.loading.warehouse import literal, rows_of
 from orchestration.sources import Format
 
 _FIELDS = b"#fields:"
@@ -93,10 +94,10 @@ class _Log:
             for plan in plans
             if plan is not None
         )
-        rejections = list(part.rejections)
+        rejections = Rejections(self.delivery.work_dir, part.rejections)
         if inserted < part.count:
             for number, (header, plan) in enumerate(zip(headers, plans, strict=True)):
-                rejections += _left(connection, part, relation, number, header, plan)
+                rejections.extend(_left(connection, part, relation, number, header, plan))
         return PartOutcome(read, inserted, rejections)
 
     def count_fields(
@@ -208,10 +209,11 @@ def _left(
 ) -> Iterator[Rejection]:
     """Yield the rejections of a header's records that were not inserted."""
     fits = "false" if plan is None else plan.fits
-    left = connection.execute(
+    left = rows_of(
+        connection,
         f"select row_number, line_number, record, len(cells) from {relation} "
-        f"where header = {number} and not {fits} order by row_number"
-    ).fetchall()
+        f"where header = {number} and not {fits}",
+    )
     for row, line, text, width in left:
         if header is None:
             detail = "no #Fields: line before it"
