@@ -25,7 +25,7 @@ from orchestration.loading import (
     reading,
 )
 from orchestration.loading.finding import describe
-from orchestration.loading.formats import json_rows, json_text
+from orchestration.loading.formats import json_documents, json_rows, json_text
 from orchestration.loading.landing import land
 from orchestration.loading.reasons import FileRefused
 from orchestration.sources import Column, Format, RawTable, Source
@@ -459,6 +459,76 @@ def test_an_array_of_records_is_read_as_lines_are(shop: Callable[..., Shop]) -> 
         (3, 4, "not_an_object"),
         (4, 5, "invalid_json"),
     ]
+
+
+HITS = [{"n": number, "pad": "x" * 100} for number in range(40_000)]
+
+
+@pytest.mark.parametrize("indent", [0, 2])
+def test_a_document_may_be_longer_than_what_tells_its_layout(
+    shop: Callable[..., Shop], indent: int
+) -> None:
+    here = shop(MAPPED, records="hits", mapping={"id": "n"})
+    here.put("a.json", json.dumps({"page": {"site": "\u00fc"}, "hits": HITS}, indent=indent))
+    here.put("b.json", json.dumps({"hits": HITS}, indent=indent) + '\n{"hits": [{"n": -1}]}')
+    assert [file.reason for file in here.load().files] == [None, None]
+    assert here.query("select count(*), min(id::int), max(id::int) from raw.mapped_events") == [
+        (80_001, -1, 39_999)
+    ]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param('{"id": 1, "text": "x', id="in a string"),
+        pytest.param('{"id": 1, "text": "\\ud8', id="in an escape"),
+        pytest.param('{"id": 1, "text":', id="after a name"),
+        pytest.param('{"id": 1, "text": [', id="in an array"),
+        pytest.param('{"id": 1,', id="after a comma"),
+        pytest.param("{", id="at once"),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 50_000])
+def test_a_broken_first_line_costs_itself_alone(
+    shop: Callable[..., Shop], broken: str, count: int
+) -> None:
+    here = shop()
+    here.put("a.jsonl", broken + "\n" + ('{"id": "2", "text": "' + "x" * 100 + '"}\n') * count)
+    assert here.load().loaded == count
+    assert here.rejected()[0] == (1, "invalid_json")
+
+
+def test_a_first_line_longer_than_what_tells_the_layout_is_a_record(
+    shop: Callable[..., Shop],
+) -> None:
+    here = shop()
+    here.put("a.jsonl", [{"id": "1", "text": "x" * (5 << 20)}, {"id": "2"}])
+    here.load()
+    assert here.rows("id") == [("1",), ("2",)]
+
+
+@pytest.mark.parametrize("break_off", [True, False])
+def test_a_long_document_that_is_broken_is_refused(
+    shop: Callable[..., Shop], break_off: bool
+) -> None:
+    here = shop(MAPPED, records="hits", mapping={"id": "n"})
+    text = json.dumps({"hits": HITS}, indent=2)
+    here.put("a.json", text[:-1] if break_off else text.replace('"n": 39999,', '"n": 39999'))
+    (file,) = here.load().files
+    assert file.reason == "invalid_json"
+    assert file.detail.startswith("the JSON document is broken at line 1: Expecting ',' delimiter")
+
+
+def test_a_document_without_end_is_not_read_to_the_end_of_the_file(
+    shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_documents, "_MAX_DOCUMENT", 1 << 20)
+    here = shop(MAPPED, records="hits", mapping={"id": "n"})
+    here.put("a.json", json.dumps({"hits": HITS}, indent=2))
+    (file,) = here.load().files
+    assert file.detail == (
+        "the JSON document is broken at line 1: no end within 1,048,576 characters"
+    )
 
 
 @pytest.mark.parametrize(

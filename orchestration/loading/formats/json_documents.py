@@ -20,15 +20,19 @@ Layout = Literal["lines", "array", "documents"]
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _LINE_ENDS = re.compile(rb"[\r\n]+")
+_MAX_DOCUMENT = 4 * MAX_RECORD_BYTES  # with its indentation
 _BATCH_RECORDS = 10_000
 _BATCH_BYTES = 1 << 20
+
+# As far from the end of a cut text as an error may stand that the cut has made: two escapes.
+_LONGEST_TOKEN = 12
 
 # Numbers stay text: only the ends of the records matter here.
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 
 
-def layout_of(head: bytes) -> Layout:
-    """Return how the records stand in content that begins with `head`."""
+def layout_of(head: bytes, *, is_whole: bool) -> Layout:
+    """Return how the records stand in content that begins with `head`, or is no more than that."""
     text = head.decode("utf-8", "replace").lstrip(" \t\r\n")
     first_line, _, rest = text.partition("\n")
     if text.startswith("["):
@@ -36,7 +40,7 @@ def layout_of(head: bytes) -> Layout:
         is_alone = end is not None and not first_line[end:].strip()
         return "lines" if is_alone and rest.strip() else "array"
     if text.startswith("{") and rest and _end_of_value(first_line) is None:
-        end = _end_of_value(text)
+        end = _end_of_value(text, is_cut=not is_whole)
         if end is not None and end > len(first_line):
             return "documents"
     return "lines"
@@ -124,10 +128,14 @@ def _values(chunks: Iterable[bytes], *, is_array: bool) -> Iterator[tuple[int, s
                 problem = "its end"
             except json.JSONDecodeError as error:
                 problem = error.msg
+                if not _may_go_on(error):
+                    raise broken(problem) from None
             except RecursionError:
                 raise broken("nested too deep") from None
-            if is_done or len(text) - at > 4 * MAX_RECORD_BYTES:
+            if is_done:
                 raise broken(problem)
+            if len(text) - at > _MAX_DOCUMENT:
+                raise broken(f"no end within {_MAX_DOCUMENT:,} characters")
             wanted = max(2 * wanted, 1 << 16)
             more(wanted)
         yield line, text[at:end]
@@ -148,8 +156,17 @@ def _values(chunks: Iterable[bytes], *, is_array: bool) -> Iterator[tuple[int, s
         raise broken("it breaks off")
 
 
-def _end_of_value(text: str) -> int | None:
+def _end_of_value(text: str, *, is_cut: bool = False) -> int | None:
+    """Return where the value ends, for one that a cut text breaks off its end; None for none."""
     try:
         return _DECODER.raw_decode(text)[1]
-    except (json.JSONDecodeError, RecursionError):
+    except json.JSONDecodeError as error:
+        return len(text) if is_cut and _may_go_on(error) else None
+    except RecursionError:
         return None
+
+
+def _may_go_on(error: json.JSONDecodeError) -> bool:
+    """Tell whether more text could mend it: it breaks off, and nothing before is wrong."""
+    is_in_string = error.msg.startswith("Unterminated string")
+    return is_in_string or len(error.doc) - error.pos <= _LONGEST_TOKEN

@@ -36,9 +36,9 @@ def recognises(head: bytes) -> bool:
 
 def prepare(chunks: Iterator[bytes], delivery: Delivery, fmt: Format) -> TextLoad:
     """Return the records of JSON lines, an array or documents, and how to insert them."""
-    head = next(chunks, b"")
-    everything = chain([head], chunks)
-    layout = json_documents.layout_of(head)
+    head, more = next(chunks, b""), next(chunks, b"")
+    everything = chain([head, more], chunks)
+    layout = json_documents.layout_of(head, is_whole=not more)
     if layout == "lines":
         batches = read_batches(read_blocks(everything))
     else:
