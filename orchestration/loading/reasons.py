@@ -61,9 +61,10 @@ class FileRefused(Exception):
 
     def __init__(self, reason: str, detail: str) -> None:
         """Keep the reason, one of REFUSAL_REASONS, and the detail."""
-        super().__init__(f"{reason}: {detail}")
+        # What it tells of a file may hold half a character, which no column can keep.
+        self.detail = detail.encode("utf-8", "backslashreplace").decode()
         self.reason = reason
-        self.detail = detail
+        super().__init__(f"{reason}: {self.detail}")
 
 
 @contextmanager

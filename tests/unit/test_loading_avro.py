@@ -371,6 +371,22 @@ def test_a_damaged_file_is_refused_whole(shop: Callable[..., Shop]) -> None:
     assert here.rows() == []
 
 
+@pytest.mark.parametrize(
+    ("odd", "told"), [(b"\\ud800", r"\ud800"), (b"\\udcff", r"\udcff"), (b"\\u0000", "\0")]
+)
+def test_a_schema_named_by_no_character_is_refused_and_told(
+    shop: Callable[..., Shop], odd: bytes, told: str
+) -> None:
+    here = shop()
+    here.put("a.avro", SOUND.replace(b'"string"', b'"%b"' % odd))
+    here.put("b.avro", SOUND)
+    assert [file.reason for file in here.load().files] == ["avro_invalid", None]
+    assert [file.status for file in here.load().files] == ["unchanged"] * 2
+    assert here.query("select detail from raw.load_files where status = 'refused'") == [
+        (f"its header cannot be read: {told}",)
+    ]
+
+
 def test_a_kind_without_the_format_refuses_it(tmp_path: Path) -> None:
     here = Shop(tmp_path, TYPED)
     here.put("a.avro", SOUND)
