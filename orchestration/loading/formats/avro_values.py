@@ -10,7 +10,7 @@ import struct
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Context, Decimal
 from typing import Any
 
@@ -18,7 +18,7 @@ from fastavro import parse_schema
 
 Convert = Callable[[Any], Any]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1)
 _NAMED = ("record", "error", "enum", "fixed")
 _DIGITS = Context(prec=10_000)
 # What a value of the type is in Python, which tells the branches of a union apart.
@@ -258,7 +258,7 @@ def _moment(per_second: int, zone: str) -> Convert:
             moment = _EPOCH + timedelta(seconds=seconds)
         except OverflowError:
             return value
-        return f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction:0{digits}}{zone}"
+        return f"{moment.isoformat()}.{fraction:0{digits}}{zone}"
 
     return convert
 
