@@ -133,6 +133,21 @@ def test_only_staging_reads_sources_and_only_its_own(manifest: dict, models: dic
             assert own, f"{key} reads {source}, which is not of its kind"
 
 
+def test_a_test_of_what_a_run_has_changed_says_by_which_unit_and_columns(manifest: dict) -> None:
+    kept_to = {
+        key: node["config"]["meta"]["restated"]
+        for key, node in manifest["nodes"].items()
+        if node["resource_type"] == "test" and "restated" in node["config"].get("meta", {})
+    }
+    names = {"unit", "column"}
+    wrong = {
+        key: restated
+        for key, restated in kept_to.items()
+        if not names <= set(restated) <= names | {"day", "day_of_other"}
+    }
+    assert len(kept_to) > 10 and not wrong
+
+
 def test_no_unit_is_passed_on_while_a_table_of_it_is_written(models: dict) -> None:
     above: dict[str, set[str]] = {}
     order = TopologicalSorter({key: parents(node, "model") for key, node in models.items()})

@@ -1,7 +1,7 @@
 -- Every conversion of a human is credited exactly once, and its value whole, under every model.
 {{ config(meta={
     'dagster': {'ref': {'name': 'attribution_touches'}},
-    'restated': ['conversion', 'conversion_id'],
+    'restated': {'unit': 'conversion', 'column': 'conversion_id'},
 }) }}
 with
 
