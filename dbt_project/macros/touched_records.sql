@@ -39,8 +39,12 @@ withdrawn as (
 touched_ids as (
 
     select event_id from arrived
+    where rejection_reason is null
+
     union
+
     select event_id from withdrawn
+    where verdict != 'rejected'
 
 ),
 
@@ -306,9 +310,17 @@ neighbours as (
     insert into raw.restated
     select distinct '{{ unit }}', {{ unit }} from rows_restated where {{ unit }} is not null;
     {%- endfor %}
-    insert into raw.restated
-    select distinct 'event_day', day from rows_restated where day is not null;
     drop table rows_restated;
+    {#- an event that is restated may be told by a record that stays as it is -#}
+    {%- set of_restated_event = in_restated('event', 'event_id') %}
+    insert into raw.restated
+    select 'event_day', id from (
+        select cast(event_date as {{ dbt.type_string() }}) as id from {{ target }}
+        where {{ of_restated_event }}
+        union
+        select cast(event_date as {{ dbt.type_string() }}) from {{ new }}
+    ) as days
+    where id is not null;
     update {{ target }} as stored
     set
         {%- for column in judged_columns() %}

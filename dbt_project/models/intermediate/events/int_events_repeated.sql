@@ -1,11 +1,10 @@
 -- a record that came again: the same content is a duplicate, other content under one id a conflict
 with
 
--- (of any day: an event that is restated for its session's sake brings the accepted record's day)
 repeats as (
 
     select * from {{ ref('int_events_sessionized') }}
-    where verdict = 'repeated' and {{ is_restated('event', 'event_id') }}
+    where verdict = 'repeated' and {{ is_restated_event('event') }}
 
 ),
 
@@ -13,7 +12,7 @@ repeats as (
 repeated_ids as (
 
     select event_id from {{ ref('int_events_sessionized') }}
-    where verdict = 'repeated' and {{ is_restated('event', 'event_id') }}
+    where verdict = 'repeated' and {{ is_restated_event('event') }}
     group by event_id
 
 ),

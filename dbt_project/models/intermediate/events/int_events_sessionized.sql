@@ -24,7 +24,7 @@
 -- from then on every step only looks back along that order. A sort per step cost two and a half
 -- times as much, and carrying all columns through the steps twice as much.
 -- An increment does so with the records that came and the stored ones that they touch, and returns
--- of the latter those that tell the same events, and those that come out otherwise.
+-- of the latter those that come out otherwise.
 -- A large build from nothing takes steps (macros/steps_of_build.sql).
 with
 
@@ -46,16 +46,16 @@ records as (
         {%- for column in judged_columns() %}
         null as stored_{{ column }},
         {%- endfor %}
-        true as is_touched
+        true as is_new
     from arrived
 
-    {% for stored, is_touched in [('competing', 'true'), ('neighbours', 'false')] %}
+    {% for stored in ['competing', 'neighbours'] %}
     union all
 
     select
         {{ needed | join(',\n        ') }},
         {{ judged_columns() | join(',\n        ') }},
-        {{ is_touched }} as is_touched
+        false as is_new
     from {{ stored }}
     {% endfor %}
 ),
@@ -455,7 +455,7 @@ where
     {{ in_part('judged', step.part) }}
 {%- if is_increment() %}
     and (
-        judged.is_touched
+        judged.is_new
         {%- for column in judged_columns() %}
         or judged.{{ column }} is distinct from judged.stored_{{ column }}
         {%- endfor %}
