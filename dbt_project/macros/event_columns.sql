@@ -55,10 +55,10 @@
     {{ return(['matomo']) }}
 {% endmacro %}
 
-{#- The kinds whose properties are dear to unpack: their staging models have `properties_hash`, of the
-    raw fields, beside the contract. #}
+{#- The kinds whose properties are dear to unpack, or change in part when an event is told again: their
+    staging models have `properties_hash`, of the raw fields less those, beside the contract. #}
 {% macro source_kinds_that_hash_properties() %}
-    {{ return(['ga4']) }}
+    {{ return(['ga4', 'mixpanel']) }}
 {% endmacro %}
 
 {#- The kinds whose records say that two ids are one person's: stg_<kind>__identity_links. #}

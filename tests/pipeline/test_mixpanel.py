@@ -27,7 +27,7 @@ def shifted(text: str, seconds: int) -> str:
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> BuiltWarehouse:
     folder = tmp_path_factory.mktemp("mixpanel")
-    for name in ("original", "web", "old_project", "odd"):
+    for name in ("original", "web", "old_project", "odd", "identified"):
         (folder / name).mkdir()
     write_as_it_stands(folder / "original" / "events.csv")
     shutil.copy(encode_mixpanel.EXPORT, folder / "web")
@@ -53,9 +53,20 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> BuiltWarehouse:
         + line("", time=1710325274)
         + '{"event":"cut'
     )
+    # the export of the next day, after a login: Simplified ID Merge tells the user of the events
+    # before it, too; Original ID Merge another distinct_id
+    anonymous = {"time": 1710325274, "mp_lib": "web", "$device_id": "d"}
+    sent = anonymous | {"distinct_id": "$device:d", "$insert_id": "simplified"}
+    merged = anonymous | {"distinct_id": "d", "$insert_id": "original"}
+    known = {"distinct_id": "u", "$user_id": "u", "$distinct_id_before_identity": "$device:d"}
+    (folder / "identified" / "export_1.jsonl").write_text(line("a", **sent) + line("a", **merged))
+    (folder / "identified" / "export_2.jsonl").write_text(
+        line("a", **(sent | known))
+        + line("a", **(merged | {"distinct_id": "u", "$distinct_id_before_identity": "d"}))
+    )
     own = [
         {"name": name, "kind": "mixpanel", "path": name, "user_namespace": name}
-        for name in ("web", "old_project", "odd")
+        for name in ("web", "old_project", "odd", "identified")
     ]
     own[1]["timezone"] = "Asia/Kolkata"
     original = {"name": "original", "kind": "generic", "path": "original"}
@@ -96,6 +107,21 @@ def test_an_event_is_known_by_name_person_second_and_insert_id(warehouse: BuiltW
         ("a", "e", 1),
         ("b", "d", 1),
         ("old", "d", 2),
+    ]
+
+
+def test_an_event_told_again_with_its_user_is_counted_once(warehouse: BuiltWarehouse) -> None:
+    accounts = account_of(warehouse, "identified")
+    assert [sum(row[place] for row in accounts) for place in (2, 3, 4)] == [2, 0, 2]
+    found = warehouse.rows(
+        """
+        select json_extract_string(properties, '$."$insert_id"') as insert_id, device_id, user_id
+        from marts.events where source_name = 'identified' order by all
+        """
+    )
+    assert [tuple(row.values()) for row in found] == [
+        ("original", "d", None),
+        ("simplified", "d", "u"),
     ]
 
 

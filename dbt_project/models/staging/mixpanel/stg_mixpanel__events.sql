@@ -6,16 +6,17 @@ source as (
         *,
         {{ json_struct('properties', {
             'time': 'VARCHAR', 'distinct_id': 'VARCHAR', '$insert_id': 'VARCHAR',
-            '$device_id': 'VARCHAR', '$user_id': 'VARCHAR', 'mp_processing_time_ms': 'VARCHAR',
-            'mp_lib': 'VARCHAR', '$current_url': 'VARCHAR', 'current_page_title': 'VARCHAR',
-            '$referrer': 'VARCHAR', 'utm_source': 'VARCHAR', 'utm_medium': 'VARCHAR',
-            'utm_campaign': 'VARCHAR', 'utm_term': 'VARCHAR', 'utm_content': 'VARCHAR',
-            '$user_agent': 'VARCHAR', '$browser': 'VARCHAR', '$os': 'VARCHAR',
-            '$device': 'VARCHAR', 'mp_country_code': 'VARCHAR', '$region': 'VARCHAR',
-            '$city': 'VARCHAR', 'order_id': 'VARCHAR', 'Order ID': 'VARCHAR',
-            'transaction_id': 'VARCHAR', 'product_id': 'VARCHAR', 'Product ID': 'VARCHAR',
-            'revenue': 'VARCHAR', '$revenue': 'VARCHAR', '$amount': 'VARCHAR',
-            'currency': 'VARCHAR', '$currency': 'VARCHAR',
+            '$distinct_id_before_identity': 'VARCHAR', '$device_id': 'VARCHAR',
+            '$user_id': 'VARCHAR', 'mp_processing_time_ms': 'VARCHAR', 'mp_lib': 'VARCHAR',
+            '$current_url': 'VARCHAR', 'current_page_title': 'VARCHAR', '$referrer': 'VARCHAR',
+            'utm_source': 'VARCHAR', 'utm_medium': 'VARCHAR', 'utm_campaign': 'VARCHAR',
+            'utm_term': 'VARCHAR', 'utm_content': 'VARCHAR', '$user_agent': 'VARCHAR',
+            '$browser': 'VARCHAR', '$os': 'VARCHAR', '$device': 'VARCHAR',
+            'mp_country_code': 'VARCHAR', '$region': 'VARCHAR', '$city': 'VARCHAR',
+            'order_id': 'VARCHAR', 'Order ID': 'VARCHAR', 'transaction_id': 'VARCHAR',
+            'product_id': 'VARCHAR', 'Product ID': 'VARCHAR', 'revenue': 'VARCHAR',
+            '$revenue': 'VARCHAR', '$amount': 'VARCHAR', 'currency': 'VARCHAR',
+            '$currency': 'VARCHAR',
         }) }} as property
     from {{ source('raw', 'mixpanel_events') }}
 
@@ -27,6 +28,7 @@ with_names as (
         *,
         {{ not_blank('property."time"') }} as time_text,
         {{ not_blank('property.distinct_id') }} as distinct_id,
+        {{ not_blank('property."$distinct_id_before_identity"') }} as replaced_distinct_id,
         {{ not_blank('property."$insert_id"') }} as insert_id,
         {{ not_blank('property."$device_id"') }} as known_device_id,
         {{ not_blank('property."$user_id"') }} as known_user_id,
@@ -37,12 +39,33 @@ with_names as (
 
 ),
 
-with_clocks as (
+-- Once a device's user is known, the export tells its earlier events otherwise: distinct_id is the
+-- person's, $distinct_id_before_identity is what it was, and in projects with Simplified ID Merge
+-- there is $user_id (docs.mixpanel.com, Identity Management).
+with_lasting_ids as (
 
     select
         *,
-        {{ parse_timestamp('time_text', "'UTC'") }} as time_as_utc
+        {{ parse_timestamp('time_text', "'UTC'") }} as time_as_utc,
+        coalesce(replaced_distinct_id, distinct_id) as sent_id,
+        {{ json_merged(
+            'properties',
+            '\'{"distinct_id": null, "$user_id": null, "$distinct_id_before_identity": null}\''
+        ) }} as lasting_properties
     from with_names
+
+),
+
+with_sender as (
+
+    select
+        *,
+        -- an anonymous id is the device's, with or without a prefix that says so
+        coalesce(
+            known_device_id,
+            case when sent_id like '$device:%' then substr(sent_id, 9) else sent_id end
+        ) as sender_id
+    from with_lasting_ids
 
 ),
 
@@ -51,31 +74,23 @@ renamed as (
     select
         ---------- ids
         case
-            -- the vendor's key: its export repeats events. Time counts to the second, so that an
-            -- export with `time_in_ms` delivers no event anew
+            -- the vendor's key, with what lasts of distinct_id: its export repeats events. Time
+            -- counts to the second, so that an export with `time_in_ms` delivers no event anew
             when insert_id is not null
                 then {{ stable_id([
-                    '_source_name', "'insert_id'", 'event', 'distinct_id', 'insert_id',
+                    '_source_name', "'insert_id'", 'event', 'sender_id', 'insert_id',
                     dbt.date_trunc('second', 'time_as_utc'),
                 ]) }}
             -- old events have no insert id: the content is the identity
             else {{ stable_id([
-                '_source_name', "'content'", 'event', 'properties', '_other_fields',
+                '_source_name', "'content'", 'event', 'sender_id', 'lasting_properties',
+                '_other_fields',
             ]) }}
         end as event_id,
         _source_name as source_name,
         'mixpanel' as source_kind,
-        coalesce(
-            known_device_id,
-            -- an anonymous distinct_id is the device's, with or without a prefix that says so;
-            -- that of a known user is no device
-            nullif(
-                case
-                    when distinct_id like '$device:%' then substr(distinct_id, 9) else distinct_id
-                end,
-                known_user_id
-            )
-        ) as device_id,
+        -- the id of a known user is no device
+        coalesce(known_device_id, nullif(sender_id, known_user_id)) as device_id,
         known_user_id as user_id,
         cast(null as varchar) as tracker_session_id,
         cast(null as varchar) as page_view_id,
@@ -139,6 +154,7 @@ renamed as (
             when _other_fields is null then properties
             else {{ json_from({'properties': 'properties', 'other_fields': '_other_fields'}) }}
         end as properties,
+        {{ hash_of(['lasting_properties', '_other_fields']) }} as properties_hash,
 
         ---------- numerics
         try_cast(
@@ -155,7 +171,8 @@ renamed as (
         try_cast(property.mp_processing_time_ms as bigint) as event_order,
 
         ---------- booleans
-        false as is_partial,
+        -- told before the user was known
+        known_user_id is null and replaced_distinct_id is null as is_partial,
 
         ---------- timestamps
         -- A number of seconds is UTC by nature, but projects of before 2023 may write it shifted:
@@ -164,7 +181,7 @@ renamed as (
         {{ at_time_zone('time_as_utc', '_source_timezone') }} as occurred_at,
         {{ parse_timestamp('property.mp_processing_time_ms', "'UTC'") }} as received_at,
         _loaded_at as loaded_at
-    from with_clocks
+    from with_sender
 
 )
 
