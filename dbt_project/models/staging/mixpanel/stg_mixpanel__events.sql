@@ -118,11 +118,29 @@ renamed as (
         -- the vendor writes the absence of a referrer as a word
         nullif({{ not_blank('property."$referrer"') }}, '$direct')
             as referrer_url,
-        {{ not_blank('property.utm_source') }} as utm_source,
-        {{ not_blank('property.utm_medium') }} as utm_medium,
-        {{ not_blank('property.utm_campaign') }} as utm_campaign,
-        {{ not_blank('property.utm_term') }} as utm_term,
-        {{ not_blank('property.utm_content') }} as utm_content,
+        -- the web library repeats the last campaign on later events (mixpanel-js 2.52.0: "UTM
+        -- parameters will be persisted by default"): where there is an address it alone says what
+        -- campaign the event itself came from
+        case
+            when {{ not_blank('property."$current_url"') }} is null
+                then {{ not_blank('property.utm_source') }}
+        end as utm_source,
+        case
+            when {{ not_blank('property."$current_url"') }} is null
+                then {{ not_blank('property.utm_medium') }}
+        end as utm_medium,
+        case
+            when {{ not_blank('property."$current_url"') }} is null
+                then {{ not_blank('property.utm_campaign') }}
+        end as utm_campaign,
+        case
+            when {{ not_blank('property."$current_url"') }} is null
+                then {{ not_blank('property.utm_term') }}
+        end as utm_term,
+        case
+            when {{ not_blank('property."$current_url"') }} is null
+                then {{ not_blank('property.utm_content') }}
+        end as utm_content,
         cast(null as varchar) as click_id,
         cast(null as varchar) as click_id_type,
         {{ not_blank('property."$user_agent"') }} as user_agent,
