@@ -99,7 +99,7 @@ def test_every_record_is_accounted_for(warehouse: BuiltWarehouse) -> None:
 
 def test_an_event_is_known_by_name_person_second_and_insert_id(warehouse: BuiltWarehouse) -> None:
     found = warehouse.rows(
-        "select event_name, device_id, count(*) as n from marts.events "
+        "select event_name, user_id, count(*) as n from marts.events "
         "where source_name = 'odd' group by all order by all"
     )
     assert [tuple(row.values()) for row in found] == [

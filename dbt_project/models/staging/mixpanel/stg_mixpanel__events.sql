@@ -69,6 +69,43 @@ with_sender as (
 
 ),
 
+with_platform as (
+
+    select
+        *,
+        case
+            when library = 'web' then 'web'
+            when library in ('android', 'iphone', 'swift', 'react-native', 'flutter', 'unity')
+                then 'mobile'
+        end as platform
+    from with_sender
+
+),
+
+with_user as (
+
+    select
+        *,
+        coalesce(
+            known_user_id,
+            -- What a server sends without a device is a user's: "distinct_id values without the
+            -- $device: prefix will be used as $user_id" (docs.mixpanel.com, Migrating to Simplified
+            -- ID Merge), and only there the export has $user_id, too. What an old client sends may
+            -- be anonymous, as may what Segment forwards, and that to which an alias is given.
+            case
+                when
+                    known_device_id is null
+                    and platform is null
+                    and coalesce(library not like 'Segment:%', true)
+                    and sent_id not like '$device:%'
+                    and coalesce(event != '$create_alias', true)
+                    then sent_id
+            end
+        ) as user_id
+    from with_platform
+
+),
+
 renamed as (
 
     select
@@ -90,8 +127,8 @@ renamed as (
         _source_name as source_name,
         'mixpanel' as source_kind,
         -- the id of a known user is no device
-        coalesce(known_device_id, nullif(sender_id, known_user_id)) as device_id,
-        known_user_id as user_id,
+        coalesce(known_device_id, nullif(sender_id, user_id)) as device_id,
+        user_id,
         cast(null as varchar) as tracker_session_id,
         cast(null as varchar) as page_view_id,
         coalesce(
@@ -108,11 +145,7 @@ renamed as (
 
         ---------- strings
         {{ not_blank('event') }} as source_event_name,
-        case
-            when library = 'web' then 'web'
-            when library in ('android', 'iphone', 'swift', 'react-native', 'flutter', 'unity')
-                then 'mobile'
-        end as platform,
+        platform,
         {{ not_blank('property."$current_url"') }} as page_url,
         {{ not_blank('property.current_page_title') }} as page_title,
         -- the vendor writes the absence of a referrer as a word
@@ -190,7 +223,7 @@ renamed as (
 
         ---------- booleans
         -- told before the user was known
-        known_user_id is null and replaced_distinct_id is null as is_partial,
+        user_id is null and replaced_distinct_id is null as is_partial,
 
         ---------- timestamps
         -- A number of seconds is UTC by nature, but projects of before 2023 may write it shifted:
@@ -199,7 +232,7 @@ renamed as (
         {{ at_time_zone('time_as_utc', '_source_timezone') }} as occurred_at,
         {{ parse_timestamp('property.mp_processing_time_ms', "'UTC'") }} as received_at,
         _loaded_at as loaded_at
-    from with_sender
+    from with_user
 
 )
 
