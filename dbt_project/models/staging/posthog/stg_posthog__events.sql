@@ -11,7 +11,8 @@ with_fields as (
     select
         *,
         {{ json_struct('properties', {
-            '$device_id': 'VARCHAR', '$is_identified': 'VARCHAR', '$session_id': 'VARCHAR',
+            '$device_id': 'VARCHAR', '$is_identified': 'VARCHAR',
+            '$process_person_profile': 'VARCHAR', '$session_id': 'VARCHAR',
             '$pageview_id': 'VARCHAR', '$lib': 'VARCHAR', '$current_url': 'VARCHAR',
             '$screen_name': 'VARCHAR', 'title': 'VARCHAR', '$title': 'VARCHAR',
             '$referrer': 'VARCHAR', 'utm_source': 'VARCHAR', 'utm_medium': 'VARCHAR',
@@ -51,10 +52,15 @@ renamed as (
             as device_id,
         -- until somebody is identified, distinct_id is anonymous: the id of the device or, after a
         -- reset, another one, of which the tracker says that it is not identified. Trackers on
-        -- servers say neither: they send the id of a user whom they know.
+        -- servers do not say so. They send the id of a user whom they know, or a made-up one with
+        -- the word that there is no profile to it: "Events captured with no context or explicit
+        -- distinct_id are marked as personless" (posthog.com, Python). PostHog gives that word to
+        -- identified events, too, where a project wants no profiles.
         case
             when
-                coalesce(fields."$is_identified", 'true') != 'false'
+                coalesce(
+                    fields."$is_identified", fields."$process_person_profile", 'true'
+                ) != 'false'
                 and coalesce(
                     {{ not_blank('distinct_id') }} != {{ not_blank('fields."$device_id"') }}, true
                 )
