@@ -12,9 +12,10 @@ with_fields as (
         *,
         {{ json_struct('properties', {
             '$device_id': 'VARCHAR', '$is_identified': 'VARCHAR',
-            '$process_person_profile': 'VARCHAR', '$session_id': 'VARCHAR',
-            '$pageview_id': 'VARCHAR', '$lib': 'VARCHAR', '$current_url': 'VARCHAR',
-            '$screen_name': 'VARCHAR', 'title': 'VARCHAR', '$title': 'VARCHAR',
+            '$process_person_profile': 'VARCHAR', '$anon_distinct_id': 'VARCHAR',
+            '$session_id': 'VARCHAR', '$pageview_id': 'VARCHAR', '$lib': 'VARCHAR',
+            '$current_url': 'VARCHAR', '$screen_name': 'VARCHAR', 'title': 'VARCHAR',
+            '$title': 'VARCHAR',
             '$referrer': 'VARCHAR', 'utm_source': 'VARCHAR', 'utm_medium': 'VARCHAR',
             'utm_campaign': 'VARCHAR', 'utm_term': 'VARCHAR', 'utm_content': 'VARCHAR',
             '$raw_user_agent': 'VARCHAR', '$user_agent': 'VARCHAR', '$device_type': 'VARCHAR',
@@ -29,6 +30,53 @@ with_fields as (
         {{ parse_timestamp('"timestamp"', "'UTC'") }} as event_at,
         {{ parse_timestamp('created_at', "'UTC'") }} as ingested_at
     from source
+
+),
+
+with_ids as (
+
+    select
+        *,
+        {{ not_blank('distinct_id') }} as sent_id,
+        {{ not_blank('fields."$device_id"') }} as known_device_id,
+        {{ not_blank('fields."$anon_distinct_id"') }} as anonymous_id
+    from with_fields
+
+),
+
+-- Until somebody is identified, distinct_id is anonymous: the id of the device or, after a reset,
+-- another one, of which the tracker says that it is not identified.
+with_user as (
+
+    select
+        *,
+        case
+            when sent_id = known_device_id then null
+            -- a login; not every tracker says of it that somebody is identified
+            when event = '$identify' and sent_id != anonymous_id then sent_id
+            when
+                coalesce(
+                    fields."$is_identified",
+                    -- Servers send the id of a user whom they know, or a made-up one and that there
+                    -- is no profile to it ("Events captured with no context or explicit distinct_id
+                    -- are marked as personless", posthog.com, Python). PostHog writes so of
+                    -- identified events, too, where a project wants no profiles.
+                    fields."$process_person_profile",
+                    -- what runs in an app and says neither (before 2024-09: posthog-ios#172,
+                    -- later in React Native: posthog-js#2147) may be anonymous
+                    case
+                        when
+                            {{ matches(
+                                'fields."$lib"',
+                                "'^posthog-(ios|android|react-native|flutter|js-lite)'"
+                            ) }}
+                            then 'false'
+                    end,
+                    'true'
+                ) != 'false'
+                then sent_id
+        end as user_id
+    from with_ids
 
 ),
 
@@ -48,24 +96,9 @@ renamed as (
         end as event_id,
         _source_name as source_name,
         'posthog' as source_kind,
-        coalesce({{ not_blank('fields."$device_id"') }}, {{ not_blank('distinct_id') }})
-            as device_id,
-        -- until somebody is identified, distinct_id is anonymous: the id of the device or, after a
-        -- reset, another one, of which the tracker says that it is not identified. Trackers on
-        -- servers do not say so. They send the id of a user whom they know, or a made-up one with
-        -- the word that there is no profile to it: "Events captured with no context or explicit
-        -- distinct_id are marked as personless" (posthog.com, Python). PostHog gives that word to
-        -- identified events, too, where a project wants no profiles.
-        case
-            when
-                coalesce(
-                    fields."$is_identified", fields."$process_person_profile", 'true'
-                ) != 'false'
-                and coalesce(
-                    {{ not_blank('distinct_id') }} != {{ not_blank('fields."$device_id"') }}, true
-                )
-                then {{ not_blank('distinct_id') }}
-        end as user_id,
+        -- the id of a known user is no device
+        coalesce(known_device_id, nullif(sent_id, user_id)) as device_id,
+        user_id,
         {{ not_blank('fields."$session_id"') }} as tracker_session_id,
         {{ not_blank('fields."$pageview_id"') }} as page_view_id,
         {{ not_blank('fields.order_id') }} as order_id,
@@ -189,7 +222,7 @@ renamed as (
         event_at as occurred_at,
         ingested_at as received_at,
         _loaded_at as loaded_at
-    from with_fields
+    from with_user
 
 )
 
