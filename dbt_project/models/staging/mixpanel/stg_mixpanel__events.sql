@@ -50,7 +50,8 @@ with_lasting_ids as (
         coalesce(replaced_distinct_id, distinct_id) as sent_id,
         {{ json_merged(
             'properties',
-            '\'{"distinct_id": null, "$user_id": null, "$distinct_id_before_identity": null}\''
+            '\'{"distinct_id": null, "$user_id": null, "$distinct_id_before_identity": null, '
+            ~ '"mp_processing_time_ms": null}\''
         ) }} as lasting_properties
     from with_names
 
