@@ -6,12 +6,49 @@ source as (
 
 ),
 
+-- the vendor writes when an action was by the clock of its site, as if that were UTC; the times of
+-- the visit are UTC (matomo-org/matomo#22720). Actions are listed in order, and with the first the
+-- visit began: the two are as far apart as the clock is from UTC, in quarters of an hour. Where the
+-- first listed is a later one, by less than one more; a minute is for servers that disagree
+with_clock as (
+
+    select
+        *,
+        cast(floor((
+            first_value(
+                try_cast(timestamp as decimal(24, 6))
+                - try_cast(firstActionTimestamp as decimal(24, 6))
+            ) over (
+                partition by _file_id, idSite, idVisit, firstActionTimestamp order by _row_number
+            ) + 60
+        ) / (15 * 60)) as bigint) as quarters_ahead
+    from source
+
+),
+
+with_utc as (
+
+    select
+        *,
+        case
+            -- no clock is further from UTC
+            when quarters_ahead between -12 * 4 and 14 * 4 and quarters_ahead != 0
+                then cast(
+                        try_cast(timestamp as decimal(24, 6)) - quarters_ahead * 15 * 60 as varchar
+                    )
+            else timestamp
+        end as utc_timestamp
+    from with_clock
+
+),
+
 with_identity as (
 
     select
         *,
         -- the vendor's page id numbers whatever was tracked as an action; a goal has that of the
-        -- action that reached it, an order its own id, and of abandoned carts a visit has one
+        -- action that reached it, an order its own id, and of abandoned carts a visit has one; the
+        -- time as it was sent, so that no reading of it changes the id
         case
             when type = 'goal' then concat_ws(' ', 'goal', goalId, goalPageId, timestamp)
             when type = 'ecommerceOrder' then 'order ' || {{ not_blank('"orderId"') }}
@@ -19,12 +56,16 @@ with_identity as (
             else 'action ' || {{ not_blank('"pageId"') }}
         end as action_identity,
         -- what brought the visit says nothing of its later pages
-        coalesce(timestamp = firstActionTimestamp, true) as is_entry,
+        coalesce(
+            try_cast(utc_timestamp as decimal(24, 6))
+            = try_cast(firstActionTimestamp as decimal(24, 6)),
+            true
+        ) as is_entry,
         case
             when type in ('action', 'event', 'search', 'content', 'goal')
                 then {{ not_blank('url') }}
         end as page_address
-    from source
+    from with_utc
 
 ),
 
@@ -156,7 +197,7 @@ renamed as (
         false as is_partial,
 
         ---------- timestamps
-        {{ parse_timestamp('"timestamp"', "'UTC'") }} as occurred_at,
+        {{ parse_timestamp('utc_timestamp', "'UTC'") }} as occurred_at,
         cast(null as timestamp) as received_at,
         _loaded_at as loaded_at,
         -- a visit is told again as it goes on: its last action says which telling knows more
