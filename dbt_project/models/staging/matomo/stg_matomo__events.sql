@@ -97,8 +97,12 @@ renamed as (
         ---------- strings
         case
             when type = 'event' then coalesce({{ not_blank('"eventAction"') }}, 'event')
-            -- named apart from the action that it repeats
-            when type = 'goal' then 'goal: ' || coalesce({{ not_blank('"goalName"') }}, goalId)
+            -- named apart from the action that it repeats; of a goal that was deleted since, the
+            -- vendor tells neither name nor id
+            when type = 'goal'
+                then 'goal: ' || coalesce(
+                        {{ not_blank('"goalName"') }}, {{ not_blank('"goalId"') }}, '(deleted)'
+                    )
             when type = 'content' and {{ not_blank('"contentInteraction"') }} is not null
                 then 'content interaction'
             when type = 'content' then 'content impression'
