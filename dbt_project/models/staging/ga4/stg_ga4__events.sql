@@ -38,6 +38,51 @@ with_params as (
 
 ),
 
+with_campaign as (
+
+    select
+        *,
+        coalesce(
+            {{ not_blank('collected_traffic_source.manual_source') }},
+            {{ not_blank('param_source') }}
+        ) as campaign_source,
+        coalesce(
+            {{ not_blank('collected_traffic_source.manual_medium') }},
+            {{ not_blank('param_medium') }}
+        ) as campaign_medium,
+        coalesce(
+            {{ not_blank('collected_traffic_source.manual_campaign_name') }},
+            {{ not_blank('param_campaign') }}
+        ) as campaign_name,
+        coalesce(
+            {{ not_blank('collected_traffic_source.gclid') }}, {{ not_blank('param_gclid') }}
+        ) as gclid
+    from with_params
+
+),
+
+-- the export calls clicks on Google's ads organic, or referrals of ad servers (Velir/dbt-ga4#302,
+-- #314, #336): what it says then is no campaign, and the click id tells where the visit came from
+with_ad_click as (
+
+    select
+        *,
+        case
+            when
+                campaign_medium in ('organic', 'referral')
+                or campaign_name in ('(organic)', '(referral)')
+                then
+                    gclid is not null
+                    or coalesce(
+                        {{ matches('page_location', "'(?i)[?&](gclid|gbraid|wbraid)=[^&#]'") }},
+                        false
+                    )
+            else false
+        end as is_ad_click
+    from with_campaign
+
+),
+
 renamed as (
 
     select
@@ -67,24 +112,18 @@ renamed as (
         {{ not_blank('page_title') }} as page_title,
         {{ not_blank('page_referrer') }} as referrer_url,
         -- the vendor writes the absence of a campaign as words in brackets
-        nullif(nullif(
-            coalesce(
-                {{ not_blank('collected_traffic_source.manual_source') }},
-                {{ not_blank('param_source') }}
-            ), '(direct)'
-        ), '(not set)') as utm_source,
-        nullif(nullif(
-            coalesce(
-                {{ not_blank('collected_traffic_source.manual_medium') }},
-                {{ not_blank('param_medium') }}
-            ), '(none)'
-        ), '(not set)') as utm_medium,
-        nullif(nullif(
-            coalesce(
-                {{ not_blank('collected_traffic_source.manual_campaign_name') }},
-                {{ not_blank('param_campaign') }}
-            ), '(direct)'
-        ), '(not set)') as utm_campaign,
+        case
+            when not is_ad_click
+                then nullif(nullif(campaign_source, '(direct)'), '(not set)')
+        end as utm_source,
+        case
+            when not is_ad_click
+                then nullif(nullif(campaign_medium, '(none)'), '(not set)')
+        end as utm_medium,
+        case
+            when not is_ad_click
+                then nullif(nullif(campaign_name, '(direct)'), '(not set)')
+        end as utm_campaign,
         coalesce(
             {{ not_blank('collected_traffic_source.manual_term') }}, {{ not_blank('param_term') }}
         ) as utm_term,
@@ -93,17 +132,12 @@ renamed as (
             {{ not_blank('param_content') }}
         ) as utm_content,
         coalesce(
-            {{ not_blank('collected_traffic_source.gclid') }},
-            {{ not_blank('param_gclid') }},
+            gclid,
             {{ not_blank('collected_traffic_source.dclid') }},
             {{ not_blank('collected_traffic_source.srsltid') }}
         ) as click_id,
         case
-            when
-                coalesce(
-                    {{ not_blank('collected_traffic_source.gclid') }},
-                    {{ not_blank('param_gclid') }}
-                ) is not null then 'gclid'
+            when gclid is not null then 'gclid'
             when {{ not_blank('collected_traffic_source.dclid') }} is not null then 'dclid'
             when {{ not_blank('collected_traffic_source.srsltid') }} is not null then 'srsltid'
         end as click_id_type,
@@ -167,7 +201,7 @@ renamed as (
         {{ timestamp_from_micros('event_timestamp') }} as occurred_at,
         cast(null as timestamp) as received_at,
         _loaded_at as loaded_at
-    from with_params
+    from with_ad_click
 
 )
 
