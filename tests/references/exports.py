@@ -101,7 +101,7 @@ def snowplow_events(
             identity=row["event_id"],
             page_path=row["page_urlpath"],
             order_id=order.get("transaction_id"),
-            revenue=Decimal(str(order["revenue"])) if "revenue" in order else None,
+            revenue=Decimal(str(order["revenue"])) if name == "transaction" else None,
             currency=order.get("currency"),
         )
 

@@ -147,10 +147,15 @@ renamed as (
         }) }} as properties,
 
         ---------- numerics
+        -- the error of a transaction carries what was not paid: the transaction alone counts, as in
+        -- the vendor's dbt-snowplow-ecommerce
         try_cast(
             coalesce(
                 {{ not_blank('tr_total') }},
-                {{ json_text('commerce_transaction', '$.data.revenue') }}
+                case
+                    when action_type = 'transaction'
+                        then {{ json_text('commerce_transaction', '$.data.revenue') }}
+                end
             ) as decimal(18, 4)
         ) as revenue,
         -- the vendor's tracker pings at a fixed interval while the page has attention
