@@ -65,9 +65,9 @@ renamed as (
             'page_url': 'page_url',
             'page_title': 'page_title',
             'referrer_url': 'page_referrer',
-            'order_id': 'tr_orderid',
+            'order_id': 'coalesce(tr_orderid, ti_orderid)',
             'revenue': 'tr_total',
-            'currency': 'tr_currency',
+            'currency': 'coalesce(tr_currency, ti_currency)',
             'items': "case when " ~ first_element('products') ~ " is not null then "
                 ~ json_of('products') ~ " end",
             'se_category': 'se_category',

@@ -56,6 +56,7 @@ renamed as (
         {{ not_blank(json_text('web_page', '$.data.id')) }} as page_view_id,
         coalesce(
             {{ not_blank('tr_orderid') }},
+            {{ not_blank('ti_orderid') }},
             {{ not_blank(json_text('commerce_transaction', '$.data.transaction_id')) }}
         ) as order_id,
         {{ not_blank('ti_sku') }} as item_id,
@@ -102,6 +103,7 @@ renamed as (
         cast(null as varchar) as consent_ads,
         upper(coalesce(
             {{ not_blank('tr_currency') }},
+            {{ not_blank('ti_currency') }},
             {{ not_blank(json_text('commerce_transaction', '$.data.currency')) }},
             {{ not_blank(json_text('commerce_cart', '$.data.currency')) }}
         )) as currency,
@@ -148,7 +150,7 @@ renamed as (
 
         ---------- numerics
         -- the error of a transaction carries what was not paid: the transaction alone counts, as in
-        -- the vendor's dbt-snowplow-ecommerce
+        -- the vendor's dbt-snowplow-ecommerce; the items of an order are in its total
         try_cast(
             coalesce(
                 {{ not_blank('tr_total') }},
