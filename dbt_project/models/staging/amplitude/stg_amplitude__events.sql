@@ -139,7 +139,8 @@ renamed as (
         }) }} as properties,
 
         ---------- numerics
-        -- the vendor's rule (Track revenue): $revenue, or $price times $quantity, which is 1 unless given
+        -- the vendor's rule (Track revenue): $revenue, or $price times $quantity, which is 1
+        -- where it is not given
         coalesce(
             try_cast(coalesce(property."$revenue", property.revenue) as decimal(18, 4)),
             try_cast(
