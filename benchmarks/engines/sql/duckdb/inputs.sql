@@ -23,7 +23,9 @@ select
     occurred_at,
     event_date,
     page_path,
-    session_id
+    session_id,
+    cast(null as timestamp) as received_at,
+    occurred_at as loaded_at
 from intermediate.int_events_sessionized
 where verdict = 'accepted';
 
