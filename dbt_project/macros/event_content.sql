@@ -11,9 +11,10 @@
 {#- All that a record says of its event: of records that differ, this settles which one counts. #}
 {% macro all_an_event_says() %}
     {{ return(event_content() + [
-        'occurred_at', 'session_thread', 'event_order', 'platform', 'page_view_id', 'utm_term', 'utm_content',
-        'click_id', 'click_id_type', 'device_category', 'browser', 'operating_system', 'language',
-        'country', 'region', 'city', 'consent_analytics', 'consent_ads',
+        'occurred_at', 'session_thread', 'event_order', 'platform', 'page_view_id', 'utm_term',
+        'utm_content', 'click_id', 'click_id_type', 'device_category', 'browser',
+        'operating_system', 'language', 'country', 'region', 'city', 'consent_analytics',
+        'consent_ads',
     ]) }}
 {% endmacro %}
 
