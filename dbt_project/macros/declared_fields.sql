@@ -11,10 +11,10 @@
     {%- set data_type = table.columns[column].data_type -%}
     {%- set as_json = namespace(text=data_type) -%}
     {%- for pattern, replacement in [
-        ('^struct\(', '{'),
-        ('"?(\w+)"? struct\(', '"\\1": {'),
-        ('"?(\w+)"? \w+(\[\])*(?=[,)])', '"\\1": null'),
-        ('\)', '}'),
+        ('^struct\\(', '{'),
+        ('"?(\\w+)"? struct\\(', '"\\1": {'),
+        ('"?(\\w+)"? \\w+(\\[\\])*(?=[,)])', '"\\1": null'),
+        ('\\)', '}'),
     ] -%}
         {%- set as_json.text = modules.re.sub(pattern, replacement, as_json.text) -%}
     {%- endfor -%}

@@ -54,33 +54,34 @@
 
 
 {#- Which share of its sessions or conversions the code of a model is to give now, as {number, of}; of a
-    smaller build, and of an increment, the only one. #}
-{% macro share_of_step(files_loaded) %}
+    smaller build, and of an increment, the only one. A model that holds less of each record than a
+    verdict takes holds `times_as_many`. #}
+{% macro share_of_step(files_loaded, times_as_many=1) %}
     {{ return({
         'number': _place_in_build().get('place', 1) - 1,
-        'of': _parts_of_build(files_loaded) | length,
+        'of': _shares_of_build(files_loaded, times_as_many) | length,
     }) }}
 {% endmacro %}
 
 
 {#- After its first share, in the same transaction: the others. #}
-{% macro build_other_shares(files_loaded) %}
-    {{ _build_others(_parts_of_build(files_loaded)) }}
+{% macro build_other_shares(files_loaded, times_as_many=1) %}
+    {{ _build_others(_shares_of_build(files_loaded, times_as_many), times_as_many) }}
 {% endmacro %}
 
 
-{% macro _build_others(parts) %}
+{% macro _build_others(parts, times_as_many=1) %}
     {%- if parts | length > 1 -%}
-        {%- do _announce(parts) -%}
+        {%- do _announce(parts, times_as_many) -%}
         {{ _insert_other_parts(parts) }}
     {%- endif -%}
 {% endmacro %}
 
 
-{% macro _announce(parts) %}
+{% macro _announce(parts, times_as_many=1) %}
     {%- do log(
-        model.name ~ ' is built in ' ~ parts | length ~ ' parts of about ' ~ _most_at_once()
-        ~ ' records', info=true
+        model.name ~ ' is built in ' ~ parts | length ~ ' parts of about '
+        ~ _most_at_once() * times_as_many ~ ' records', info=true
     ) -%}
 {% endmacro %}
 
@@ -147,6 +148,16 @@
 {% endmacro %}
 
 
+{#- As many as hold about that many of the loaded records each. #}
+{% macro _shares_of_build(files_loaded, times_as_many) %}
+    {%- if _may_take_steps() -%}
+        {%- set records = run_query('select sum(records) from ' ~ files_loaded).rows[0][0] or 0 -%}
+        {{ return(range((records / (_most_at_once() * times_as_many)) | round(0, 'ceil') | int or 1)) }}
+    {%- endif -%}
+    {{ return([0]) }}
+{% endmacro %}
+
+
 {#- The loaded records in parts of about that many: whole files, or rows of one that is larger, as a list
     of {files, from_row, to_row}; one part of everything, {}, where that is enough or the table is not
     built whole. Files that came since int_files_loaded was built are an increment of the next run. #}
@@ -194,12 +205,12 @@
 {% endmacro %}
 
 
-{#- A condition: the record of the relation belongs to the part. Values and bounds reach the raw tables. #}
-{% macro in_part(relation, part) -%}
+{#- A condition: the record that the columns name belongs to the part. Values and bounds reach the raw tables. #}
+{% macro in_part(file_id, row_number, part) -%}
     {%- if part.files -%}
-        {{ in_files(relation ~ '.file_id', part.files) }}
-        {%- if part.from_row %} and {{ relation }}.row_number >= {{ part.from_row }}{% endif %}
-        {%- if part.to_row %} and {{ relation }}.row_number <= {{ part.to_row }}{% endif %}
+        {{ in_files(file_id, part.files) }}
+        {%- if part.from_row %} and {{ row_number }} >= {{ part.from_row }}{% endif %}
+        {%- if part.to_row %} and {{ row_number }} <= {{ part.to_row }}{% endif %}
     {%- else -%}
         true
     {%- endif -%}

@@ -53,15 +53,15 @@ class RoomTranslator(DagsterDbtTranslator):
         unique_id: str,
         project: DbtProject | None,
     ) -> dg.AssetCheckSpec | None:
-        """Return the default check, described by the claim in the first line of a test's SQL."""
+        """Return the default check, described by what the test promises."""
         spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
-        first_line = manifest["nodes"][unique_id]["raw_code"].partition("\n")[0]
-        if spec is None or not first_line.startswith("-- "):
+        description = promise_of(manifest["nodes"][unique_id])
+        if spec is None or description is None:
             return spec
         return dg.AssetCheckSpec(
             name=spec.name,
             asset=spec.asset_key,
-            description=first_line.removeprefix("-- "),
+            description=description,
             additional_deps=spec.additional_deps,
             metadata=spec.metadata,
             blocking=spec.blocking,
@@ -74,6 +74,37 @@ class RoomTranslator(DagsterDbtTranslator):
             for source in self._configuration.sources
             if kind in (None, source.kind)
         ]
+
+
+def promise_of(test: Mapping[str, Any]) -> str | None:
+    """Return in a sentence what a dbt test promises; none for a test that nobody described.
+
+    `test` is its node in dbt's manifest. A test of one's own says it as its `description`, or in
+    the first line of its SQL; the tests that take columns say the same of each.
+    """
+    first_line = test["raw_code"].partition("\n")[0]
+    if test.get("description"):
+        return str(test["description"])
+    if "test_metadata" not in test:
+        return first_line.removeprefix("-- ") if first_line.startswith("-- ") else None
+    arguments = test["test_metadata"]["kwargs"]
+    columns = [f"`{name}`" for name in arguments.get("columns", [arguments.get("column_name")])]
+    listed = ", ".join(columns)
+    match test["test_metadata"]["name"]:
+        case "not_null" | "no_nulls":
+            promise = f"{listed}: never null"
+        case "unique" | "unique_together":
+            promise = f"{listed}: no two rows alike"
+        case "accepted_values":
+            values = ", ".join(f"`{value}`" for value in arguments["values"])
+            promise = f"{listed}: one of {values}, or null"
+        case "relationships":
+            parent = arguments["to"].removeprefix("ref('").removesuffix("')")
+            promise = f"{listed}: a `{arguments['field']}` of {parent}, or null"
+        case _:
+            return None
+    where = test["config"].get("where")
+    return f"{promise}, where {where}." if where else f"{promise}."
 
 
 def build_dbt_assets(

@@ -139,12 +139,17 @@ def test_every_data_test_that_is_about_a_mart_is_a_check(graph):
 
 def test_a_promise_is_shown_in_its_own_words(graph):
     promises = {
-        key.name: graph.get(key).description
+        (key.asset_key.path[-1], key.name): graph.get(key).description
         for key in graph.asset_check_keys
-        if key.name.startswith("assert_")
     }
-    assert "Every conversion of a human is credited" in promises["assert_credits_sum_to_one"]
-    assert all(promises.values())
+    assert [key for key, promise in promises.items() if not promise] == []
+    said = {promise for (asset, _), promise in promises.items() if asset == "sessions"}
+    assert "`session_id`: no two rows alike." in said
+    assert "`person_id`: a `person_id` of persons, or null." in said
+    assert any(each.startswith("`session_id`, `source_name`, ") for each in said)
+    assert any("one of `first_event`, `inactivity`, " in each for each in said)
+    assert any("event belongs to a session exactly where it has a device" in each for each in said)
+    assert "`file_id`: never null, where status != 'refused'." in promises.values()
 
 
 def test_nothing_runs_by_itself_until_somebody_turns_it_on(definitions):

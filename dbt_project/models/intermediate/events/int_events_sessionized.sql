@@ -8,14 +8,16 @@
 {%- set campaign_place = 'case when ' ~ stable_campaign() ~ ' is not null then place end' -%}
 {%- set carried = [
     'event_id', 'source_name', 'occurred_at', 'event_date', 'event_order', 'device_id', 'user_id',
-    'session_thread', 'file_id', 'row_number',
+    'session_thread', 'row_number',
 ] + (['utm_source', 'utm_medium', 'utm_campaign'] if 'campaign_change' in split_on else []) -%}
-{%- set needed = carried + [
-    'rejection_reason is not null as is_rejected',
-    "case when event_name in ('page_view', 'screen_view') then 1 else 0 end as view_count",
+{%- set needed = prefixed('told', carried) + [
+    'told.rejection_reason is not null as is_rejected',
+    "case when told.event_name in ('page_view', 'screen_view') then 1 else 0 end as view_count",
 ] -%}
 {#- what stored rows are asked for, too; where there are none, it need not be held in memory -#}
 {%- set of_both = 'judged' if is_increment() else 'arrived' -%}
+{#- of all records, each carries a number instead of an id that takes 50 bytes -#}
+{%- set file = 'file_id' if is_increment() else 'file_number' -%}
 {%- set files = changed_files(ref('int_files_loaded')) %}
 {%- set step = step_of_build(ref('int_files_loaded')) %}
 -- the linter knows no window frame without an order, and no reason to join to the right
@@ -28,35 +30,48 @@
 -- A large build from nothing takes steps (macros/steps_of_build.sql).
 with
 
+{% if not is_increment() -%}
+files as (
+
+    select * from {{ ref('int_files_loaded') }}
+
+),
+
+{% endif -%}
 {% if step.judged -%}
 judged as (
 
-    select * from {{ step.judged }}
+    select verdicts.*
+    from {{ step.judged }} as verdicts
+    inner join files on verdicts.file_number = files.file_number
+    where {{ in_part('files.file_id', 'verdicts.row_number', step.part) }}
 
 )
 {%- else -%}
 {% if is_increment() -%}
 {{ touched_records(
-    this, ref('int_events_named'), files, carried + ['event_name', 'rejection_reason']
+    this, ref('int_events_named'), files, carried + ['file_id', 'event_name', 'rejection_reason']
 ) }}
 records as (
 
     select
+        told.file_id,
         {{ needed | join(',\n        ') }},
         {%- for column in judged_columns() %}
         null as stored_{{ column }},
         {%- endfor %}
         true as is_new
-    from arrived
+    from arrived as told
 
     {% for stored in ['competing', 'neighbours'] %}
     union all
 
     select
+        told.file_id,
         {{ needed | join(',\n        ') }},
-        {{ judged_columns() | join(',\n        ') }},
+        {{ prefixed('told', judged_columns()) | join(',\n        ') }},
         false as is_new
-    from {{ stored }}
+    from {{ stored }} as told
     {% endfor %}
 ),
 
@@ -80,8 +95,10 @@ candidates as (
 records as {{ computed_once() }} (
 
     select
+        files.file_number,
         {{ needed | join(',\n        ') }}
-    from {{ ref('int_events_named') }}
+    from {{ ref('int_events_named') }} as told
+    inner join files on told.file_id = files.file_id
 
 ),
 
@@ -99,7 +116,7 @@ repeated_records as (
 
     select
         event_id,
-        file_id,
+        file_number,
         row_number
     from records
     where
@@ -112,16 +129,17 @@ candidates as (
 
     select
         repeated_records.event_id,
-        repeated_records.file_id,
+        repeated_records.file_number,
         repeated_records.row_number,
         arrived.is_partial,
         arrived.revised_at,
         arrived.received_at,
         {{ stable_id(prefixed('arrived', all_an_event_says())) }} as content_id
     from {{ ref('int_events_named') }} as arrived
+    inner join files on arrived.file_id = files.file_id
     inner join repeated_records
         on
-            arrived.file_id = repeated_records.file_id
+            files.file_number = repeated_records.file_number
             and arrived.row_number = repeated_records.row_number
 
 ),
@@ -140,7 +158,7 @@ ranked as (
                 revised_at desc nulls last,
                 received_at asc nulls last,
                 content_id asc,
-                file_id asc,
+                {{ file }} asc,
                 row_number asc
         ) as preference
     from candidates
@@ -151,7 +169,7 @@ ranked as (
 outdone as (
 
     select
-        file_id,
+        {{ file }},
         row_number
     from ranked
     where preference > 1
@@ -167,12 +185,12 @@ in_order as (
         {%- endif %}
         case
             when records.is_rejected then 'rejected'
-            when outdone.file_id is not null then 'repeated'
+            when outdone.row_number is not null then 'repeated'
             else 'accepted'
         end as verdict
     from records
     left join outdone
-        on records.file_id = outdone.file_id and records.row_number = outdone.row_number
+        on records.{{ file }} = outdone.{{ file }} and records.row_number = outdone.row_number
     {%- if is_increment() %}
     left join undisturbed
         on
@@ -377,7 +395,7 @@ judged as (
 select
     event_id,
     {{ judged_columns() | join(',\n    ') }},
-    file_id,
+    file_number,
     row_number
 from judged
 {%- else -%}
@@ -441,24 +459,26 @@ select
     arrived.is_partial,
     arrived.revised_at,
     arrived.properties_hash,
-    judged.file_id,
+    {{ of_both }}.file_id,
     judged.row_number
 -- the right side is held in memory, the left, which is wide, streams by: as a common table
 -- expression it would be kept, too
-from {{ 'arrived' if is_increment() else ref('int_events_named') ~ ' as arrived' }}
+{% if is_increment() -%}
+from arrived
+right join judged
+    on arrived.file_id = judged.file_id and arrived.row_number = judged.row_number
+where
+    judged.is_new
+    {%- for column in judged_columns() %}
+    or judged.{{ column }} is distinct from judged.stored_{{ column }}
+    {%- endfor %}
+{%- else -%}
+from {{ ref('int_events_named') }} as arrived
+inner join files on arrived.file_id = files.file_id
 right join judged
     on
-        arrived.file_id = judged.file_id
+        files.file_number = judged.file_number
         and arrived.row_number = judged.row_number
-        and {{ in_part('arrived', step.part) }}
-where
-    {{ in_part('judged', step.part) }}
-{%- if is_increment() %}
-    and (
-        judged.is_new
-        {%- for column in judged_columns() %}
-        or judged.{{ column }} is distinct from judged.stored_{{ column }}
-        {%- endfor %}
-    )
+        and {{ in_part('arrived.file_id', 'arrived.row_number', step.part) }}
 {%- endif %}
 {%- endif %}

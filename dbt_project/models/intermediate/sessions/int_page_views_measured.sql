@@ -1,5 +1,5 @@
-{{ config(post_hook="{{ build_other_shares(ref('int_files_loaded')) }}") }}
-{%- set share = share_of_step(ref('int_files_loaded')) %}
+{{ config(post_hook="{{ build_other_shares(ref('int_files_loaded'), times_as_many=3) }}") }}
+{%- set share = share_of_step(ref('int_files_loaded'), times_as_many=3) %}
 -- depends_on: {{ ref('int_events_converted') }}
 -- not for its rows: it restates sessions, and while a table is written none may be added
 -- A view is joined to what happened after it: a large build takes a share of the sessions at a time
