@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import duckdb
+
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
 DEFAULT_MEMORY_LIMIT = "2GB"
@@ -70,6 +72,7 @@ class Settings:
             "CLICKSTREAM_DATA_DIR": str(self.data_dir),
             "CLICKSTREAM_SOURCES": str(self.sources_path),
             "CLICKSTREAM_MEMORY_LIMIT": self.memory_limit,
+            "CLICKSTREAM_BLOCK_MEMORY": _block_memory(self.memory_limit),
             "CLICKSTREAM_THREADS": str(self.threads),
             "DO_NOT_TRACK": "1",
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
@@ -132,6 +135,19 @@ def _memory_limit(env: Mapping[str, str]) -> str:
             f"CLICKSTREAM_MEMORY_LIMIT is {value!r}; expected a size such as 2GB or 512MB"
         )
     return value
+
+
+def _block_memory(memory_limit: str) -> str:
+    """Return how much memory DuckDB may keep for its blocks: the whole limit, else none.
+
+    DuckDB does not start where it is more than its own share of the machine, or of the container.
+    """
+    wanted = {"memory_limit": memory_limit, "block_allocator_memory": memory_limit}
+    try:
+        duckdb.connect(config=wanted).close()
+    except duckdb.Error:
+        return "0B"
+    return memory_limit
 
 
 def _threads(env: Mapping[str, str]) -> int:

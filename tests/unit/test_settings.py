@@ -29,6 +29,16 @@ def test_a_child_process_gets_the_same_settings():
     assert read_settings(settings.environment) == settings
 
 
+def test_memory_is_kept_where_the_machine_has_as_much_as_is_allowed():
+    kept = {
+        limit: read_settings({"CLICKSTREAM_MEMORY_LIMIT": limit}).environment[
+            "CLICKSTREAM_BLOCK_MEMORY"
+        ]
+        for limit in ("256MB", "1000TB")
+    }
+    assert kept == {"256MB": "256MB", "1000TB": "0B"}
+
+
 def test_telemetry_is_off_in_every_child_process():
     environment = read_settings({}).environment
     assert environment["DO_NOT_TRACK"] == "1"
