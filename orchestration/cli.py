@@ -1,5 +1,6 @@
 """The `clickstream` command: load, build, publish, and how things stand. Imports no Dagster."""
 
+import io
 import os
 import sys
 import sysconfig
@@ -92,6 +93,10 @@ def main() -> None:
     """
     # What a run writes holds raw records: it is for its owner's eyes, except the published copy.
     os.umask(0o077)
+    # A file may have a name that the terminal has no characters for.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @main.command()

@@ -43,4 +43,6 @@ def build_definitions(settings: Settings) -> dg.Definitions:
 @dg.definitions
 def defs() -> dg.Definitions:
     """Return what this machine's environment configures; Dagster calls it, importing does not."""
+    # As the command line has it: what a run writes holds raw records.
+    os.umask(0o077)
     return build_definitions(read_settings())

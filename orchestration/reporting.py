@@ -155,6 +155,11 @@ def failed_build(settings: Settings, result: DbtRun) -> str:
     names = ", ".join(result_.name for result_ in failed[:_SHOWN_FAILURES])
     more = len(failed) - _SHOWN_FAILURES
     where = path(settings.dbt_run_dir / "dbt.log")
+    if not failed and result.exit_code < 0:
+        return (
+            f"dbt was killed by signal {-result.exit_code}; where nobody did that, memory ran "
+            f"out: lower CLICKSTREAM_MEMORY_LIMIT ({settings.memory_limit}); see {where}"
+        )
     if not failed:
         return f"dbt ended with exit code {result.exit_code} before it built anything; see {where}"
     return (

@@ -125,7 +125,10 @@ def _make_directory(path: Path, mode: int) -> None:
 
 def _path(env: Mapping[str, str], name: str, default: Path) -> Path:
     value = env.get(name, "").strip()
-    return Path(value).expanduser().resolve() if value else default
+    try:
+        return Path(value).expanduser().resolve() if value else default
+    except (RuntimeError, OSError) as error:
+        raise SettingsError(f"{name} is {value!r}, which names no place: {error}") from error
 
 
 def _memory_limit(env: Mapping[str, str]) -> str:

@@ -543,7 +543,7 @@ _CHECKS: Mapping[str, tuple[Any, str]] = {
     ),
     "kind": (_is_text, "a kind"),
     "path": (
-        lambda value: _is_text(value) and "::" not in value,
+        lambda value: _is_text(value) and "::" not in value and "\0" not in value,
         "a folder, a glob, or one URL such as s3://bucket/exports/",
     ),
     "timezone": (_is_zone, "an IANA time zone such as 'Europe/Berlin'"),
@@ -609,7 +609,8 @@ def _read_yaml(path: Path) -> Any:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
         raise SourcesError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    # A date that no calendar has is a ValueError, as text that is not UTF-8 is.
+    except (yaml.YAMLError, ValueError) as error:
         raise SourcesError(f"{path}: is not valid YAML: {error}") from error
 
 

@@ -126,7 +126,8 @@ def _content(
     for archive_magic, archive in _ARCHIVES.items():
         if head.startswith(archive_magic):
             raise FileRefused("unsupported_container", f"its first bytes are those of {archive}")
-    return Content(bare_name, head[:_HEAD_BYTES], chain([head], chunks), member, path)
+    shown = head[:_HEAD_BYTES].removeprefix(_UTF8_BOM)
+    return Content(bare_name, shown, chain([head], chunks), member, path)
 
 
 def _members(file: BinaryIO, size: int) -> Iterator[Content]:

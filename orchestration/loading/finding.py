@@ -115,9 +115,17 @@ def describe(path: Path, project_dir: Path) -> FoundFile | None:
         place=path,
         shown_path=_shown(path, project_dir),
         size_bytes=status.st_size,
-        modified_at=_EPOCH + timedelta(microseconds=status.st_mtime_ns // 1000),
+        modified_at=_time_of(status.st_mtime_ns),
         is_regular=stat.S_ISREG(status.st_mode),
     )
+
+
+def _time_of(nanoseconds: int) -> datetime:
+    """Return the time since 1970, or the nearest that Python knows: a clock may say anything."""
+    try:
+        return _EPOCH + timedelta(microseconds=nanoseconds // 1000)
+    except OverflowError:
+        return datetime.min if nanoseconds < 0 else datetime.max
 
 
 def _paths(source: Source, tell: Callable[[OSError], None]) -> Iterator[Path]:

@@ -17,6 +17,9 @@ from orchestration.loading.reasons import FileRefused
 from orchestration.loading.stores import StoredObject
 from orchestration.loading.warehouse import LoadingStopped
 
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What the system says where a disk, or somebody's share of it, is full."""
+
 _CHUNK_BYTES = 1 << 20
 
 
@@ -72,7 +75,7 @@ def stop_on_full_disk(folder: Path, needed_bytes: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in NO_SPACE:
             raise
         raise LoadingStopped(
             f"{folder}: no space left; found less than the {needed_bytes:,} bytes that the next "

@@ -165,6 +165,7 @@ def _read_csv(part: Part, columns: Iterable[tuple[str, str]]) -> str:
         f"read_csv({file_literal(part.path)}, auto_detect = false, header = false, "
         f"columns = {{{types}}}, delim = {literal(part.delimiter)}, quote = {quote}, "
         f"escape = {quote}, comment = '', nullstr = '', new_line = '\\n', strict_mode = false, "
+        "hive_partitioning = false, "
         f"max_line_size = {longest}, buffer_size = {max(4 << 20, 2 * longest)}, "
         f"parallel = {str(not part.is_quoted).lower()})"
     )

@@ -50,7 +50,9 @@ def _fields(connection: duckdb.DuckDBPyConnection, content: Content, work_dir: P
 
 def _parquet_fields(connection: duckdb.DuckDBPyConnection, path: Path) -> set[str]:
     try:
-        columns = connection.execute(f"describe from read_parquet({file_literal(path)})").fetchall()
+        columns = connection.execute(
+            f"describe from read_parquet({file_literal(path)}, hive_partitioning = false)"
+        ).fetchall()
     except duckdb.Error:
         # Its reader says what is wrong with it.
         return set()

@@ -6,6 +6,7 @@ from typing import TypeVar
 import duckdb
 
 from orchestration.loading.formats.common import NeedsCare
+from orchestration.loading.landing import NO_SPACE
 from orchestration.loading.reasons import FileRefused
 from orchestration.loading.warehouse import LoadingStopped, roll_back
 
@@ -24,11 +25,13 @@ def in_transaction(connection: duckdb.DuckDBPyConnection, deed: Callable[[], Res
             error, Exception
         ):
             raise
-        raise _refusal_of(error) from error
+        raise _what_it_means(error) from error
     return result
 
 
-def _refusal_of(error: Exception) -> FileRefused:
+def _what_it_means(error: Exception) -> FileRefused | LoadingStopped:
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
+        return LoadingStopped(f"no space left to load: {error}; free some and load again")
     reason = (
         "out_of_memory"
         if isinstance(error, duckdb.OutOfMemoryException | MemoryError)

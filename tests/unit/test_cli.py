@@ -1,6 +1,8 @@
 """The terminal commands: what they say, and how they end."""
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +12,7 @@ from click.testing import CliRunner, Result
 from orchestration import cli, dbt, locking, operations, progress, publishing, reporting, status
 from orchestration.loading import Progress
 from orchestration.loading.formats import json_verdict
-from orchestration.settings import Settings
+from orchestration.settings import PROJECT_DIR, Settings
 from orchestration.status import Totals
 from tests.references.locked_folders import lock_folders
 
@@ -224,6 +226,49 @@ def test_a_mistake_in_the_configuration_is_exit_code_2(invoke, tmp_path, monkeyp
     assert invoke("status").exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("earliest_date: 2024-13-45", "is not valid YAML: month must be in 1..12"),
+        (r'path: "x\0y"', "path = "),
+    ],
+)
+def test_what_no_calendar_and_no_disk_has_is_a_mistake_too(invoke, tmp_path, line, words):
+    given = {"name": "shop", "kind": "generic", "path": "x"}
+    lines = [line, *(f"{key}: {value}" for key, value in given.items() if key not in line)]
+    (tmp_path / "sources.yml").write_text(f"sources:\n  - {{{', '.join(lines)}}}\n")
+    result = invoke("load")
+    assert result.exit_code == 2
+    assert words in result.output
+
+
+def test_a_place_that_does_not_exist_is_a_mistake_too(invoke, monkeypatch):
+    monkeypatch.setenv("CLICKSTREAM_DATA_DIR", "~nobody-has-this-name/data")
+    result = invoke("status")
+    assert result.exit_code == 2
+    assert "CLICKSTREAM_DATA_DIR is '~nobody" in result.output
+
+
+def test_a_name_that_the_terminal_cannot_show_does_not_end_a_load(settings, tmp_path):
+    (tmp_path / "exports" / "日本").mkdir(parents=True)
+    (tmp_path / "exports" / "日本" / "a.jsonl").write_text("<html>")
+    (tmp_path / "sources.yml").write_text("sources: [{name: shop, kind: generic, path: exports}]\n")
+    result = subprocess.run(
+        [sys.executable, "-c", "from orchestration.cli import main; main()", "load"],
+        env={
+            **os.environ,
+            **settings.environment,
+            "CLICKSTREAM_SOURCES": str(tmp_path / "sources.yml"),
+            "PYTHONIOENCODING": "latin-1",
+            "PYTHONPATH": str(PROJECT_DIR),
+        },
+        capture_output=True,
+        check=False,
+    )
+    assert b"Traceback" not in result.stderr
+    assert rb"\u65e5\u672c/a.jsonl" in result.stdout
+
+
 def test_debug_shows_the_traceback(invoke):
     result = invoke("publish", "--debug")
     assert isinstance(result.exception, publishing.PublishRefused)
@@ -353,6 +398,12 @@ def test_nothing_is_written_over_where_there_is_no_terminal(capsys):
 def test_of_a_failed_build_the_ending_is_shown():
     lines = ["1 of 2 START", "Completed with 1 error:", "Failure in test x", "Done."]
     assert progress.ending_of(lines) == lines[1:]
+
+
+def test_of_a_dbt_that_was_killed_nobody_says_that_it_built_nothing(settings):
+    said = reporting.failed_build(settings, dbt.DbtRun(-9, 3000.0, ()))
+    assert "killed by signal 9" in said
+    assert "CLICKSTREAM_MEMORY_LIMIT (" in said
 
 
 def test_a_message_of_many_lines_becomes_one():

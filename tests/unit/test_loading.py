@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -274,6 +274,62 @@ def test_a_broken_warehouse_stops_the_load(
     with pytest.raises(LoadingStopped, match="No space left"):
         here.load()
     assert here.statuses() == []
+
+
+def test_a_full_disk_stops_the_load_and_refuses_no_file(
+    shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = shop()
+    here.put("a.jsonl", [{"id": "1"}])
+
+    def no_space(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(reading, "insert_rejections", no_space)
+    with pytest.raises(LoadingStopped, match="no space left to load"):
+        here.load()
+    assert here.statuses() == []
+
+
+def test_the_path_of_the_warehouse_says_nothing_about_the_data(tmp_path: Path) -> None:
+    folder = tmp_path / "id=7" / "env=prod"
+    folder.mkdir(parents=True)
+    here = Shop(folder, TYPED)
+    here.put("a.jsonl", '{"id": "1"}\nbroken\n{"id": "2", "extra": 1}\n')
+    here.put("b.csv", "id,n\n3,4\n")
+    duckdb.sql(f"copy (select '5' as id) to '{here.inbox / 'c.parquet'}'")
+    here.load()
+    assert [status for _, status, _ in here.statuses()] == ["loaded"] * 3
+    assert here.rows("id, _other_fields", "id") == [
+        ("1", None),
+        ("2", '{"extra":1}'),
+        ("3", None),
+        ("5", None),
+    ]
+    assert here.rejected() == [(2, "invalid_json")]
+    here.connection.close()
+
+
+def test_a_file_from_beyond_the_calendar_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.touch()
+    far = int(datetime(9999, 12, 31).timestamp()) + 10**7
+    try:
+        os.utime(path, (far, far))
+    except OSError:
+        pytest.skip("this file system keeps no such time")
+    found = describe(path, tmp_path)
+    assert found is not None
+    assert found.modified_at.year >= 2100
+
+
+def test_a_byte_order_mark_does_not_hide_what_a_file_is(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.put("a.jsonl", b"\xef\xbb\xbf<!DOCTYPE html><p>Sign in")
+    here.put("b.csv", b'\xef\xbb\xbf{"id": "1"}\n')
+    here.load()
+    assert [each[1:] for each in here.statuses()] == [("refused", "html_page"), ("loaded", None)]
+    assert here.rows("id") == [("1",)]
 
 
 def test_nothing_stays_in_the_landing_folder(shop: Callable[..., Shop]) -> None:

@@ -4,6 +4,7 @@ import codecs
 import json
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Literal
 
 from orchestration.loading.reasons import FileRefused
@@ -63,7 +64,7 @@ def read_documents(chunks: Iterable[bytes], *, is_array: bool) -> Iterator[Batch
             lines.append(raw)
         else:
             rejection = rejected_bytes(raw, *problem, row, line_number, 0)
-            rejections.append(rejection)
+            rejections.append(replace(rejection, byte_offset=None))
         row += 1
         held_bytes += len(raw)
         if held_bytes >= _BATCH_BYTES or len(rows) + len(rejections) >= _BATCH_RECORDS:

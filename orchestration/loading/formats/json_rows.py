@@ -283,7 +283,8 @@ def _note_rows(connection: duckdb.DuckDBPyConnection, folder: Path, numbers: Ite
         file.writelines(f"{number}\n" for number in numbers)
     connection.execute(
         f"create or replace temp table noted_rows as from read_csv({file_literal(path)}, "
-        "auto_detect = false, header = false, columns = {row_number: 'bigint'})"
+        "auto_detect = false, header = false, hive_partitioning = false, "
+        "columns = {row_number: 'bigint'})"
     )
 
 
@@ -451,6 +452,7 @@ def _insert_typed(
         file.write(first_line.ljust(len(FIRST_LINE) - 1) + b"\n")
     relation = (
         f"read_json({file_literal(path)}, format = 'newline_delimited', sample_size = 1, "
+        "hive_partitioning = false, "
         "maximum_depth = -1, map_inference_threshold = -1, "
         f"maximum_object_size = {max(longest + 128, _MIN_OBJECT_BYTES)})"
     )

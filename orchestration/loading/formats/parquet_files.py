@@ -70,4 +70,5 @@ def _columns(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, Any
 
 
 def _relation(names: str) -> str:
-    return f"read_parquet({names}, file_row_number = true)"
+    # A folder named a=b above the work files is no column of theirs.
+    return f"read_parquet({names}, file_row_number = true, hive_partitioning = false)"
