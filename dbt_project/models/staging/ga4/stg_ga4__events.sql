@@ -121,8 +121,10 @@ renamed as (
                 then nullif(nullif(campaign_medium, '(none)'), '(not set)')
         end as utm_medium,
         case
-            when not is_ad_click
-                then nullif(nullif(campaign_name, '(direct)'), '(not set)')
+            when
+                not is_ad_click
+                and campaign_name not in ('(direct)', '(not set)', '(organic)', '(referral)')
+                then campaign_name
         end as utm_campaign,
         coalesce(
             {{ not_blank('collected_traffic_source.manual_term') }}, {{ not_blank('param_term') }}
@@ -146,9 +148,9 @@ renamed as (
         {{ not_blank('coalesce(device.web_info.browser, device.browser)') }} as browser,
         {{ not_blank('device.operating_system') }} as operating_system,
         {{ not_blank('device."language"') }} as language,
-        {{ not_blank('geo.country') }} as country,
-        {{ not_blank('geo.region') }} as region,
-        {{ not_blank('geo.city') }} as city,
+        nullif({{ not_blank('geo.country') }}, '(not set)') as country,
+        nullif({{ not_blank('geo.region') }}, '(not set)') as region,
+        nullif({{ not_blank('geo.city') }}, '(not set)') as city,
         lower({{ not_blank('privacy_info.analytics_storage') }}) as consent_analytics,
         lower({{ not_blank('privacy_info.ads_storage') }}) as consent_ads,
         -- without a currency only the vendor's own conversion to USD can be read
