@@ -57,7 +57,7 @@ def ga4_events(source_name: str, path: Path) -> Iterator[Event]:
     """Yield the events of a GA4 export; an event is what all its columns say."""
     for number, row in enumerate(ga4_rows(path), start=1):
         shop = row["ecommerce"] or {}
-        order = shop.get("transaction_id")
+        orders = (shop.get("transaction_id"), ga4_parameter(row, "transaction_id"))
         revenue = shop.get("purchase_revenue")
         millis = ga4_parameter(row, "engagement_time_msec")
         ordered = row | {"event_params": sorted(row["event_params"], key=lambda p: p["key"])}
@@ -70,7 +70,9 @@ def ga4_events(source_name: str, path: Path) -> Iterator[Event]:
             device_id=row["user_pseudo_id"],
             tracker_session_id=str(ga4_parameter(row, "ga_session_id")),
             identity=json.dumps(ordered, sort_keys=True),
-            order_id=None if order == "(not set)" else order,
+            order_id=next(
+                (str(order) for order in orders if order not in (None, "(not set)")), None
+            ),
             revenue=None if revenue is None else Decimal(str(revenue)),
             currency=ga4_parameter(row, "currency"),
             engaged_seconds=None if millis is None else Decimal(int(millis)) / 1000,

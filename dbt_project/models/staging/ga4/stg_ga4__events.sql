@@ -32,6 +32,7 @@ with_params as (
         {{ value_of_key('event_params', 'param_keys', 'content') }}.string_value as param_content,
         {{ value_of_key('event_params', 'param_keys', 'gclid') }}.string_value as param_gclid,
         {{ value_of_key('event_params', 'param_keys', 'currency') }}.string_value as param_currency,
+        {{ value_of_key('event_params', 'param_keys', 'transaction_id') }} as param_order,
         {{ value_of_key('event_params', 'param_keys', 'engagement_time_msec') }} as engagement_time,
         {{ value_of_key('event_params', 'param_keys', 'percent_scrolled') }} as percent_scrolled
     from source
@@ -100,7 +101,11 @@ renamed as (
         coalesce(cast(ga_session_id.int_value as varchar), ga_session_id.string_value)
             as tracker_session_id,
         cast(null as varchar) as page_view_id,
-        nullif({{ not_blank('ecommerce.transaction_id') }}, '(not set)') as order_id,
+        coalesce(
+            nullif({{ not_blank('ecommerce.transaction_id') }}, '(not set)'),
+            nullif({{ not_blank('param_order.string_value') }}, '(not set)'),
+            cast(param_order.int_value as varchar)
+        ) as order_id,
         cast(null as varchar) as item_id,
         _file_id as file_id,
         _row_number as row_number,
