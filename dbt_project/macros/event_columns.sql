@@ -61,6 +61,12 @@
     {{ return(['ga4', 'mixpanel']) }}
 {% endmacro %}
 
+{#- The kinds whose trackers say themselves whether a session is engaged: their staging models have
+    `is_engaged_by_tracker` beside the contract. #}
+{% macro source_kinds_that_judge_engagement() %}
+    {{ return(['ga4']) }}
+{% endmacro %}
+
 {#- The kinds whose records say that two ids are one person's: stg_<kind>__identity_links. #}
 {% macro source_kinds_with_identity_links() %}
     {{ return(['generic', 'mixpanel', 'posthog', 'segment', 'segment_warehouse']) }}

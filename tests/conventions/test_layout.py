@@ -219,6 +219,7 @@ def test_staging_delivers_the_event_contract(models: dict) -> None:
     beside = {
         "revised_at": macro_list("source_kinds_that_revise"),
         "properties_hash": macro_list("source_kinds_that_hash_properties"),
+        "is_engaged_by_tracker": macro_list("source_kinds_that_judge_engagement"),
     }
     for node in models.values():
         if node["name"].startswith("stg_") and node["name"].endswith("__events"):

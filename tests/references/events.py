@@ -27,6 +27,7 @@ class Event:
     revenue: Decimal | None = None
     currency: str | None = None
     engaged_seconds: Decimal | None = None
+    is_engaged_by_tracker: bool = False
     is_bot: bool = False
 
     @property

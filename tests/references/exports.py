@@ -76,6 +76,7 @@ def ga4_events(source_name: str, path: Path) -> Iterator[Event]:
             revenue=None if revenue is None else Decimal(str(revenue)),
             currency=ga4_parameter(row, "currency"),
             engaged_seconds=None if millis is None else Decimal(int(millis)) / 1000,
+            is_engaged_by_tracker=str(ga4_parameter(row, "session_engaged")) == "1",
         )
 
 

@@ -60,11 +60,12 @@ class Session:
         return sum(seen, Decimal(0)) if seen else None
 
     def is_engaged(self, conversion_count: int) -> bool:
-        """Tell whether somebody was there: enough attention, or enough views, or a conversion."""
+        """Tell whether somebody was there: attention, views, a conversion, the tracker's word."""
         return (
             (self.engaged_seconds or 0) >= ENGAGED_SECONDS
             or self.page_view_count >= ENGAGED_VIEWS
             or conversion_count > 0
+            or any(event.is_engaged_by_tracker for event in self.events)
         )
 
 

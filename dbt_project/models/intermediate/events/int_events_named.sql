@@ -103,6 +103,7 @@ select
     records.is_partial,
     records.revised_at,
     records.properties_hash,
+    records.is_engaged_by_tracker,
     records.file_id,
     records.row_number,
     coalesce(

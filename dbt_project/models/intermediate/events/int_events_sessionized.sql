@@ -459,6 +459,7 @@ select
     arrived.is_partial,
     arrived.revised_at,
     arrived.properties_hash,
+    arrived.is_engaged_by_tracker,
     {{ of_both }}.file_id,
     judged.row_number
 -- the right side is held in memory, the left, which is wide, streams by: as a common table

@@ -61,6 +61,7 @@ summarized as (
         count(*) as event_count,
         cast(sum(engaged_seconds) as decimal(18, 3)) as engaged_seconds,
         max(case when is_bot then 1 else 0 end) = 1 as is_bot,
+        max(case when is_engaged_by_tracker then 1 else 0 end) = 1 as is_engaged_by_tracker,
         max(bot_rules) as bot_rules,
         max(bot_category) as bot_category,
         max(split_reason) as split_reason,
@@ -85,7 +86,9 @@ select
     converted.revenue,
     coalesce(summarized.engaged_seconds >= {{ var('engaged_session_seconds') }}, false)
     or coalesce(page_views.page_view_count >= {{ var('engaged_session_page_views') }}, false)
-    or converted.session_id is not null as is_engaged
+    or converted.session_id is not null
+    -- an export may leave out the attention, or some of the views, that the tracker went by
+    or summarized.is_engaged_by_tracker as is_engaged
 from summarized
 left join page_views on summarized.session_id = page_views.session_id
 left join converted on summarized.session_id = converted.session_id

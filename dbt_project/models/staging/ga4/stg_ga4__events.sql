@@ -34,6 +34,7 @@ with_params as (
         {{ value_of_key('event_params', 'param_keys', 'currency') }}.string_value as param_currency,
         {{ value_of_key('event_params', 'param_keys', 'transaction_id') }} as param_order,
         {{ value_of_key('event_params', 'param_keys', 'engagement_time_msec') }} as engagement_time,
+        {{ value_of_key('event_params', 'param_keys', 'session_engaged') }} as session_engaged,
         {{ value_of_key('event_params', 'param_keys', 'percent_scrolled') }} as percent_scrolled
     from source
 
@@ -203,6 +204,8 @@ renamed as (
 
         ---------- booleans
         false as is_partial,
+        coalesce(session_engaged.int_value, try_cast(session_engaged.string_value as bigint)) = 1
+            as is_engaged_by_tracker,
 
         ---------- timestamps
         {{ timestamp_from_micros('event_timestamp') }} as occurred_at,
