@@ -3,6 +3,11 @@
     ({{ host }} = {{ domain }} or {{ host }} like '%.' || {{ domain }})
 {%- endmacro %}
 
+{#- The host less `www.`, which names the site itself: checkout.shop.example lies below www.shop.example. #}
+{% macro without_www(host) -%}
+    case when {{ host }} like 'www.%' then substring({{ host }}, 5) else {{ host }} end
+{%- endmacro %}
+
 {#- Whether `host` is one of the source's own hosts (comma separated) or lies below one. #}
 {% macro is_own_host(host, own_hosts) -%}
     coalesce(

@@ -9,7 +9,21 @@ referrals as (
         referrer_host
     from {{ ref('int_events_accepted') }}
     where referrer_host is not null and {{ is_restated_event('event') }}
+
+    union
+
+    -- a tracker may tell the referrer as a campaign
+    select distinct
+        source_name,
+        page_host,
+        lower(utm_source) as referrer_host
+    from {{ ref('int_events_accepted') }}
+    where
+        lower(utm_medium) = 'referral'
+        and utm_source is not null
+        and {{ is_restated_event('event') }}
     {%- if is_increment() %}
+
     except
 
     select
@@ -69,8 +83,12 @@ select
     referrals.page_host,
     referrals.referrer_host,
     coalesce(
-        {{ is_host_or_subdomain('referrals.referrer_host', 'referrals.page_host') }}
-        or {{ is_host_or_subdomain('referrals.page_host', 'referrals.referrer_host') }},
+        {{ is_host_or_subdomain(
+            'referrals.referrer_host', without_www('referrals.page_host')
+        ) }}
+        or {{ is_host_or_subdomain(
+            'referrals.page_host', without_www('referrals.referrer_host')
+        ) }},
         false
     )
     or {{ is_own_host('referrals.referrer_host', 'sources.own_hosts') }} as is_internal,

@@ -1,5 +1,14 @@
 -- where a session came from: the first event that carries any evidence, read in the order
 -- campaign parameters, click id, known referrer, other referrer; without any, direct
+{%- set utm_medium -%}
+        case
+            -- who says no more than that a visit was direct says nothing
+            when
+                coalesce(session_events.utm_source, session_events.utm_campaign) is not null
+                or lower(session_events.utm_medium) not in ('direct', '(none)', 'none')
+                then session_events.utm_medium
+        end
+{%- endset %}
 with
 
 sessions as (
@@ -16,12 +25,6 @@ session_events as (
         session_id is not null
         and coalesce(utm_source, utm_medium, utm_campaign, click_id_type, referrer_host) is not null
         and {{ is_restated_event('session', var('session_max_hours')) }}
-
-),
-
-sources as (
-
-    select * from {{ ref('stg_loader__sources') }}
 
 ),
 
@@ -49,7 +52,7 @@ with_evidence as (
         session_events.session_id,
         session_events.session_event_number,
         session_events.utm_source,
-        session_events.utm_medium,
+        {{ utm_medium }} as utm_medium,
         session_events.utm_campaign,
         session_events.utm_term,
         session_events.utm_content,
@@ -59,7 +62,7 @@ with_evidence as (
         case
             when coalesce(
                     session_events.utm_source,
-                    session_events.utm_medium,
+                    {{ utm_medium }},
                     session_events.utm_campaign
                 ) is not null then 'campaign'
             when session_events.click_id_type is not null then 'click_id'
@@ -67,7 +70,12 @@ with_evidence as (
             else 'other_referrer'
         end as evidence
     from session_events
-    left join sources on session_events.source_name = sources.source_name
+    left join referrers as told
+        on
+            session_events.source_name = told.source_name
+            and lower(session_events.utm_source) = told.referrer_host
+            and session_events.page_host is not distinct from told.page_host
+            and lower(session_events.utm_medium) = 'referral'
     left join referrers
         on
             session_events.source_name = referrers.source_name
@@ -85,18 +93,14 @@ with_evidence as (
     where
         (
             coalesce(
-                session_events.utm_source, session_events.utm_medium, session_events.utm_campaign,
+                session_events.utm_source, {{ utm_medium }}, session_events.utm_campaign,
                 session_events.click_id_type
             ) is not null
             or referrers.referrer_host is not null
         )
-        -- a referral from one's own site is no evidence, also where the tracker reports it as one
-        -- (a case, since the host is dear to compare and few are referrals)
-        and not case
-            when lower(session_events.utm_medium) = 'referral'
-                then {{ is_own_host('session_events.utm_source', 'sources.own_hosts') }}
-            else false
-        end
+        -- a referral from one's own site, or from where a visitor paid or signed in, is no
+        -- evidence, also where the tracker reports it as one
+        and not coalesce(told.is_internal or told.is_ignored, false)
 
 ),
 
