@@ -289,7 +289,12 @@ def _describe_copy(
     """Add the table `published`: one row per table of the copy, with its rows and its age."""
     loaded_through_at = data_through_at = None
     if _has_table(connection, "raw", "load_files", _WAREHOUSE):
-        loaded_through_at = _value(connection, f"max(loaded_at) from {_WAREHOUSE}.raw.load_files")
+        # What came after the build, or was refused, is not in the marts.
+        loaded_through_at = _value(
+            connection,
+            f"max(loaded_at) from {_WAREHOUSE}.raw.load_files where status = 'loaded' "
+            f"and loaded_at <= timestamp {literal(build.recorded_at.isoformat(sep=' '))}",
+        )
     if _EVENTS in {(relation.schema, relation.name) for relation in relations}:
         data_through_at = _value(connection, f"max(occurred_at) from {_COPY}.{'.'.join(_EVENTS)}")
     connection.execute(

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -140,6 +141,7 @@ def _memory_limit(env: Mapping[str, str]) -> str:
     return value
 
 
+@cache
 def _block_memory(memory_limit: str) -> str:
     """Return how much memory DuckDB may keep for its blocks: the whole limit, else none.
 

@@ -24,7 +24,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 class StillChanging(Exception):
-    """A file that somebody has open to write, or that changed while it was being copied."""
+    """A file that somebody has open to write, that changed while it was copied, or has gone."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,8 @@ def _open(path: Path) -> int:
     try:
         # Not blocking, not following: a pipe or link put there meanwhile must not hold us up.
         return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise StillChanging(str(path)) from error
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise FileRefused("not_regular_file", "it is a link") from error

@@ -58,7 +58,10 @@ def built(settings: Settings, tmp_path: Path) -> Settings:
             is_whole boolean, passed boolean, failed_count integer, warned_count integer,
             first_failure varchar
         );
-        create table raw.load_files as select timestamp '2025-12-31 08:00' as loaded_at;
+        create table raw.load_files (loaded_at timestamp, status varchar);
+        insert into raw.load_files values
+            ('2025-12-31 08:00', 'loaded'), ('2025-12-31 09:00', 'refused'),
+            ('2027-01-01', 'loaded');
         create table intermediate.int_events as
             select 100000 - number as id, timestamp '2025-12-01' as occurred_at
             from range(100000) as numbers (number);

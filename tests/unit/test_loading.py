@@ -26,7 +26,7 @@ from orchestration.loading import (
 )
 from orchestration.loading.finding import describe
 from orchestration.loading.formats import json_documents, json_rows, json_text
-from orchestration.loading.landing import land
+from orchestration.loading.landing import StillChanging, land
 from orchestration.loading.reasons import FileRefused
 from orchestration.sources import Column, Format, RawTable, Source
 from tests.references.locked_folders import lock_folders
@@ -321,6 +321,16 @@ def test_a_file_from_beyond_the_calendar_is_found(tmp_path: Path) -> None:
     found = describe(path, tmp_path)
     assert found is not None
     assert found.modified_at.year >= 2100
+
+
+def test_a_file_that_has_gone_since_it_was_found_is_not_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("{}")
+    found = describe(path, tmp_path)
+    assert found is not None
+    path.unlink()
+    with pytest.raises(StillChanging):
+        land(found, tmp_path)
 
 
 def test_a_byte_order_mark_does_not_hide_what_a_file_is(shop: Callable[..., Shop]) -> None:
