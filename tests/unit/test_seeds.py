@@ -2,9 +2,11 @@
 
 import csv
 import gzip
+import importlib.util
 import json
 import re
 from pathlib import Path
+from types import ModuleType
 
 import duckdb
 import pytest
@@ -129,6 +131,16 @@ def isbot_samples(file_name: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
+def refresh() -> ModuleType:
+    """Return the script that makes the seed of bots."""
+    path = REPOSITORY / "seeds" / "refresh" / "bot_user_agents.py"
+    spec = importlib.util.spec_from_file_location("refresh_bot_user_agents", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return script
+
+
+@pytest.fixture(scope="module")
 def published_crawlers() -> list[dict]:
     return json.loads((LISTS / "crawler-user-agents.json").read_text("utf-8"))
 
@@ -201,6 +213,58 @@ def test_every_bot_rule_has_a_literal_in_lower_case():
     assert [text for text in literals if len(text) < 3 or text != text.lower()] == []
 
 
+def test_every_literal_of_a_bot_rule_is_in_all_that_its_pattern_matches(refresh):
+    rules = rows_of(REFERENCE / "bot_user_agents.csv")
+
+    assert [
+        rule["rule_id"] for rule in rules if rule["literal"] != refresh.literal_of(rule["pattern"])
+    ] == []
+
+
+def test_the_bot_rules_hold_every_rule_and_correction_of_ours(refresh):
+    rules = rows_of(REFERENCE / "bot_user_agents.csv")
+    corrections = refresh.read_rows("bot_corrections.csv")
+    patterns = {rule["pattern"] for rule in rules}
+
+    assert [rule for rule in rules if rule["rule_id"].startswith("generic:")] == [
+        {column: str(value) for column, value in own.items()} for own in refresh.own_rules()
+    ]
+    assert {row["pattern"] for row in corrections} - patterns == {"*"}
+
+
+@needs_lists
+def test_the_bot_rules_are_those_the_published_list_and_our_own_make(refresh, published_crawlers):
+    corrections = refresh.read_rows("bot_corrections.csv")
+    made = refresh.published_rules(published_crawlers, corrections) + refresh.own_rules()
+
+    assert rows_of(REFERENCE / "bot_user_agents.csv") == [
+        {column: str(value) for column, value in rule.items()}
+        for rule in sorted(made, key=lambda rule: rule["rule_id"])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "rule_id"),
+    [
+        ("Mozilla/5.0 (compatible; Ezooms/1.0; ezooms.bot@gmail.com)", "crawler:ezooms"),
+        ("Mozilla/5.0 (compatible; Ezooms/1.0; help@moz.com)", "crawler:ezooms"),
+        ("Mozilla/5.0 (Windows NT 6.1) Firefox/6.0 Google favicon", "crawler:google-favicon"),
+        ("Mozilla/5.0 (X11; Linux x86_64) Chrome/49.0 Google Favicon", "crawler:google-favicon"),
+    ],
+)
+def test_a_bot_is_found_whether_its_name_begins_with_a_capital_or_not(user_agent, rule_id):
+    assert rule_id in bot_rules_of([user_agent])[user_agent]
+
+
+def test_a_word_that_ends_in_the_name_of_a_bot_is_no_bot():
+    calendar = (
+        "Mozilla/5.0 (X11; Linux x86_64; rv:24.0) Gecko/20100101 Thunderbird/24.2.0 Lightning/2.6.4"
+    )
+    found = bot_rules_of([calendar, calendar.replace("Lightning", "LIGHTNING"), "NING/1.0"])
+
+    assert list(found.values()) == [set(), set(), {"crawler:ning"}]
+
+
 def test_phones_called_cubot_are_no_bots():
     phone = "Mozilla/5.0 (Linux; Android 9; CUBOT_X19) AppleWebKit/537.36 Chrome/96.0 Safari/537.36"
 
@@ -224,6 +288,12 @@ def test_phones_called_cubot_are_no_bots():
         ("Mozilla/5.0 (compatible; ClaudeBot/1.0; +claudebot@anthropic.com)", "ai_crawler"),
         ("python-requests/2.31.0", "http_library"),
         ("curl/8.5.0", "http_library"),
+        ("Ruby", "http_library"),
+        ("fetch libfetch/2.0", "http_library"),
+        ("portscout/0.8.1", "monitoring"),
+        ("Robosourcer/1.0", "other"),
+        ("UniversalFeedParser/5.2.1 +https://code.google.com/p/feedparser/", "feed_reader"),
+        ("Liferea/1.10.6 (Linux; en_US.UTF8; http://liferea.sf.net/) AppleWebKit", "feed_reader"),
         (
             "Mozilla/5.0 (X11) AppleWebKit/537.36 HeadlessChrome/120.0 Safari/537.36",
             "browser_automation",
