@@ -25,10 +25,12 @@ KEYS = {
     REFERENCE / "ignored_referrer_hosts.csv": ["host"],
     REFERENCE / "referrer_hosts.csv": ["host"],
     REFERENCE / "source_categories.csv": ["source"],
+    REFERENCE / "user_agent_labels.csv": ["attribute", "priority"],
     DEFINITIONS / "channel_rules.csv": ["rule_id"],
 }
 PATTERN_COLUMNS = {
     REFERENCE / "bot_user_agents.csv": ["pattern"],
+    REFERENCE / "user_agent_labels.csv": ["pattern"],
     DEFINITIONS / "channel_rules.csv": ["source_pattern", "medium_pattern", "campaign_pattern"],
     DEFINITIONS / "planned_properties.csv": ["value_pattern"],
 }
@@ -123,6 +125,22 @@ def bot_rules_of(user_agents: list[str]) -> dict[str, set[str]]:
     for agent, rule_id in matches:
         found[agent].add(rule_id)
     return found
+
+
+def labels_of(user_agent: str) -> dict[str, str]:
+    """Return the label of each attribute that a user agent tells, in DuckDB as in the models."""
+    seed = REFERENCE / "user_agent_labels.csv"
+    return dict(
+        duckdb.execute(
+            f"""
+            select attribute, arg_min(label, priority)
+            from read_csv('{seed}', types = {{'priority': 'integer'}})
+            where regexp_matches(?, pattern)
+            group by attribute
+            """,
+            [user_agent],
+        ).fetchall()
+    )
 
 
 def isbot_samples(file_name: str) -> list[str]:
@@ -356,6 +374,47 @@ def test_every_match_contains_its_literal(published_crawlers):
     ]
 
     assert without == []
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "device_category"),
+    [
+        ("Dalvik/1.6.0 (Linux; U; Android 4.1.2; GT-I9100 Build/JZO54K)", "mobile"),
+        ("Instagram 3.0.4 Android (8/2.2.1; 240dpi; 480x800; HTC/verizon_wwe)", "mobile"),
+        ("Reaper/1.3.6 (Linux; U; Android 4.3; de-DE; GT-I9300 Build/JSS15J)", "mobile"),
+        ("AncestryAndroid/13.5 (deviceType=tablet/6.86)", "tablet"),
+        (
+            "Mozilla/5.0 (Linux; U; Android 4.1.2; it-it; GT-P3100 Build/JZO54K) "
+            "AppleWebKit/534.30 (KHTML, like Gecko) Version/4.0 Safari/534.30",
+            "tablet",
+        ),
+        (
+            "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) "
+            "Chrome/120.0.0.0 Mobile Safari/537.36",
+            "mobile",
+        ),
+        ("Mozilla/5.0 (Android; Tablet; rv:27.0) Gecko/27.0 Firefox/27.0", "tablet"),
+        ("Mozilla/5.0 (X11; FreeBSD amd64) AppleWebKit/537.36 Chrome/30.0 Safari/537", "desktop"),
+    ],
+)
+def test_android_without_mobile_is_a_tablet_only_in_a_browser(user_agent, device_category):
+    assert labels_of(user_agent)["device_category"] == device_category
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "operating_system"),
+    [
+        ("Mozilla/5.0 (X11; FreeBSD amd64) AppleWebKit/537.36 Chrome/30.0 Safari/537", "FreeBSD"),
+        ("Mozilla/5.0 (X11; NetBSD amd64; rv:24.0) Gecko/20131021 Firefox/24.0", "NetBSD"),
+        ("Mozilla/5.0 (X11; U; OpenBSD i386; en-US) Gecko/20100116 Firefox/3.5.6", "OpenBSD"),
+        ("Mozilla/5.0 (X11; U; SunOS sun4u; en-US) Gecko/20050105 Epiphany/1.4.8", "SunOS"),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:24.0) Gecko/20100101 Firefox/24.0", "Linux"),
+        ("Mozilla/5.0 (X11; Ubuntu; rv:24.0) Gecko/20100101 Firefox/24.0", "Linux"),
+        ("Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 Chrome/120.0", "ChromeOS"),
+    ],
+)
+def test_a_system_with_x11_goes_by_its_own_name(user_agent, operating_system):
+    assert labels_of(user_agent)["operating_system"] == operating_system
 
 
 @pytest.mark.parametrize(
