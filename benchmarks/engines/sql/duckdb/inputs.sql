@@ -12,6 +12,11 @@ select
     $columns_that_no_question_needs
 from main.events;
 
+create table intermediate.int_files_loaded as
+select
+    'events' as file_id,
+    1 as file_number;
+
 create view intermediate.int_events_sessionized as
 $int_events_sessionized;
 
