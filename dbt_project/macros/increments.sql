@@ -322,9 +322,29 @@
         {%- endfor %};
         {%- for id in model.depends_on.nodes if id.endswith('.int_files_loaded') %}
         insert into raw.built_from
-        select '{{ model.name }}', 'file', file_id, version from {{ ref('int_files_loaded') }};
+        select '{{ model.name }}', 'file', file_id, version from {{ ref('int_files_loaded') }}
+        {#- a table that was left out of this run lacks what its newest files say, and so does this one -#}
+        {%- for table in _tables_of_files_above() %}
+        {{ 'where' if loop.first else 'and' }} (file_id, version) in (
+            select input, version from raw.built_from where kind = 'file' and model = '{{ table }}'
+        )
+        {%- endfor %};
         {%- endfor %}
     {%- endif -%}
+{% endmacro %}
+
+
+{#- The incremental tables above the model at hand that are built file by file, too. #}
+{% macro _tables_of_files_above() %}
+    {%- set tables = [] -%}
+    {%- for id in _upstream(model.unique_id)
+        if id != model.unique_id and id in graph.nodes
+        and graph.nodes[id].config.materialized == 'incremental' -%}
+        {%- if '.int_files_loaded ' in graph.nodes[id].depends_on.nodes | join(' ') ~ ' ' -%}
+            {%- do tables.append(graph.nodes[id].name) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(tables) }}
 {% endmacro %}
 
 

@@ -1,5 +1,6 @@
 """Is what was built by increments what a build from nothing gives, with dbt itself, on exports?"""
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,6 +63,38 @@ def test_increments_equal_a_build_from_nothing(
     rows = {table.name: table.rows for table in tables}
     assert rows["marts.events"] and rows["marts.persons"]
     assert differing(tables) == []
+
+
+def test_files_that_a_run_of_some_models_took_up_without_their_lookups_are_taken_up_again(
+    tmp_path: Path,
+) -> None:
+    some, anew = tmp_path / "some", tmp_path / "anew"
+    some.mkdir()
+    settings = settings_in(some, [{"name": "shop", "kind": "generic", "path": "shop"}])
+    (some / "shop").mkdir()
+    (some / "shop" / "1.jsonl").write_text(view("e1", "Mozilla/5.0 (X11; Linux)", "/"))
+    load(settings)
+    build_without_tests(settings)
+    (some / "shop" / "2.jsonl").write_text(view("e2", "Googlebot/2.1", "/?utm_source=news&gclid=1"))
+    load(settings)
+    run_dbt(settings, "run", "--select", "int_files_loaded", "int_events_sessionized")
+    build_without_tests(settings)
+    built = BuiltWarehouse(settings)
+    whole = copy_of(built, anew)
+    build(whole.settings, "--full-refresh")
+    assert differing(compare(built.settings, whole.settings)) == []
+
+
+def view(event_id: str, user_agent: str, target: str) -> str:
+    record = {
+        "event_id": event_id,
+        "event_name": "page_view",
+        "occurred_at": "2026-03-01T10:00:00Z",
+        "device_id": event_id,
+        "user_agent": user_agent,
+        "page_url": f"https://shop.example{target}",
+    }
+    return json.dumps(record) + "\n"
 
 
 def test_what_a_changed_setting_alters_is_announced_and_built_anew(
