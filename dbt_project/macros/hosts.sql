@@ -5,7 +5,7 @@
 
 {#- The host less `www.`, which names the site itself: checkout.shop.example lies below www.shop.example. #}
 {% macro without_www(host) -%}
-    case when {{ host }} like 'www.%' then substring({{ host }}, 5) else {{ host }} end
+    case when {{ host }} like 'www.%.%' then substring({{ host }}, 5) else {{ host }} end
 {%- endmacro %}
 
 {#- Whether `host` is one of the source's own hosts (comma separated) or lies below one. #}

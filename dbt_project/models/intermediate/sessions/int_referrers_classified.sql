@@ -83,12 +83,20 @@ select
     referrals.page_host,
     referrals.referrer_host,
     coalesce(
-        {{ is_host_or_subdomain(
-            'referrals.referrer_host', without_www('referrals.page_host')
-        ) }}
-        or {{ is_host_or_subdomain(
-            'referrals.page_host', without_www('referrals.referrer_host')
-        ) }},
+        {{ is_host_or_subdomain('referrals.referrer_host', 'referrals.page_host') }}
+        or {{ is_host_or_subdomain('referrals.page_host', 'referrals.referrer_host') }}
+        -- www.tumblr.com sends visits to blogs of others
+        or (
+            known.medium is null
+            and (
+                {{ is_host_or_subdomain(
+                    'referrals.referrer_host', without_www('referrals.page_host')
+                ) }}
+                or {{ is_host_or_subdomain(
+                    'referrals.page_host', without_www('referrals.referrer_host')
+                ) }}
+            )
+        ),
         false
     )
     or {{ is_own_host('referrals.referrer_host', 'sources.own_hosts') }} as is_internal,
